@@ -1,0 +1,183 @@
+"""`Ask`: one question to the teacher, one typed answer.
+
+An `Ask` is bound to one seed and one flow. Every agent it runs is a fresh AutoGen agent (they keep state) on a client
+that journals, repairs and types its replies; nothing here knows how the teacher is reached or where replies are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from random import Random
+from typing import TypeVar, Unpack, cast, overload
+
+from autogen_agentchat.agents import AssistantAgent
+from autogen_agentchat.base import TaskResult, Team
+from autogen_agentchat.messages import TextMessage
+from autogen_core import CancellationToken
+from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
+from pydantic import BaseModel
+
+from agentinstruct.dedup import instruction_key
+from agentinstruct.errors import AgentInstructError, Rejected
+from agentinstruct.prompts import Prompt, Prompts
+from agentinstruct.records import Asked, Rejection, Seed, content_hash
+from agentinstruct.teacher.journaled import Journaled, Recorder, Scope
+from agentinstruct.teacher.layer import Layer, RequestOptions
+from agentinstruct.typed import Typed, read_reply
+
+Reply = TypeVar("Reply", bound=BaseModel)
+Teachers = Mapping[str, ChatCompletionClient]
+"""Teachers by role: the name or last path part of an agent; `""` is the teacher of all others."""
+
+
+def _no_claims(_key: str) -> bool:
+    return True
+
+
+@dataclass(slots=True, kw_only=True)
+class Item:
+    """One seed under one flow while it runs: what all branches of its `Ask` share."""
+
+    seed: Seed
+    flow: str
+    run_seed: int
+    prompts: Prompts
+    teachers: Teachers
+    recorder: Recorder
+    claim: Callable[[str], bool] = _no_claims
+    """Claim an instruction for this item; False when an earlier seed's item holds it."""
+    rejections: list[Rejection] = field(default_factory=list)
+    claimed: set[str] = field(default_factory=set)
+
+
+class Ask:
+    """Asks the agents of one flow about one seed: `await ask("poet", text=seed.text, returns=Poem)`."""
+
+    def __init__(self, item: Item, path: str = "") -> None:
+        self._item = item
+        self._scope = Scope.at(path)
+
+    @property
+    def seed(self) -> Seed:
+        """The seed this `Ask` is bound to."""
+        return self._item.seed
+
+    @property
+    def flow(self) -> str:
+        """The name of the flow this `Ask` is bound to."""
+        return self._item.flow
+
+    @property
+    def prompts(self) -> Prompts:
+        """The prompts of the flow."""
+        return self._item.prompts
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """Every question asked in this branch so far, in order."""
+        return tuple(self._scope.asked)
+
+    @cached_property
+    def random(self) -> Random:
+        """A generator seeded by run seed, flow, seed and branch: the same item always draws the same way."""
+        item = self._item
+        return Random(content_hash("random", item.run_seed, item.flow, item.seed.id, self._scope.path))
+
+    def branch(self, *labels: object) -> Ask:
+        """Return an `Ask` for work that runs beside other work of the same item.
+
+        `labels` must tell the branches of an item apart, and stay the same from run to run: they decide the branch's
+        chance and, with the request, its place in the journal.
+        """
+        return Ask(self._item, content_hash(self._scope.path, *labels))
+
+    @overload
+    async def __call__(self, agent: str, *, returns: type[Reply], **variables: object) -> Reply: ...
+    @overload
+    async def __call__(self, agent: str, *, returns: None = None, **variables: object) -> str: ...
+
+    async def __call__(
+        self, agent: str, *, returns: type[BaseModel] | None = None, **variables: object
+    ) -> BaseModel | str:
+        """Ask `agent`, whose user message is rendered from `variables`, for a text or a reply of type `returns`.
+
+        Raises `Rejected` when the teacher twice gives nothing readable, `FlowError` when the prompt lacks a variable,
+        and what the teacher stack raises.
+        """
+        prompt = self._item.prompts[agent]
+        message = TextMessage(content=prompt.render(variables), source="user")
+        assistant = self.agent(agent, returns=returns)
+        response = await assistant.on_messages([message], CancellationToken())
+        text = cast(TextMessage, response.chat_message).content
+        return text if returns is None else read_reply(text, returns)
+
+    def agent(self, name: str, *, returns: type[BaseModel] | None = None) -> AssistantAgent:
+        """Return a fresh AutoGen agent with the prompt's system message, for teams; use it for one task only."""
+        prompt = self._item.prompts[name]
+        return AssistantAgent(
+            prompt.identifier,
+            self.client(name, returns=returns, prompt=prompt),
+            description=f"The agent {name} of the flow {self._item.flow}.",
+            system_message=prompt.system or None,
+        )
+
+    def client(
+        self, agent: str, *, returns: type[BaseModel] | None = None, prompt: Prompt | None = None
+    ) -> ChatCompletionClient:
+        """Return the teacher of `agent` as an AutoGen client that journals in this branch and types its replies."""
+        teachers = self._item.teachers
+        teacher = teachers.get(agent) or teachers.get(agent.rpartition("/")[2]) or teachers[""]
+        journaled = Journaled(
+            teacher,
+            recorder=self._item.recorder,
+            scope=self._scope,
+            agent=agent,
+            prompt_hash=prompt.hash if prompt else "",
+        )
+        return Typed(journaled, returns)
+
+    async def team(self, factory: Callable[[ChatCompletionClient], Team], task: str) -> TaskResult:
+        """Run a fresh AutoGen team of any kind on `task`.
+
+        A stock team's runtime turns every error into a `RuntimeError`; the teacher's own error is raised instead.
+        """
+        witness = _Witness(self.client("team"))
+        token = CancellationToken()
+        try:
+            result = await factory(witness).run(task=task, cancellation_token=token)
+        except Exception as error:
+            raise witness.failure or error from error
+        finally:
+            token.cancel()
+        if witness.failure:
+            raise witness.failure
+        if not result.messages:
+            raise Rejected("empty_reply", f"the team stopped without a message: {result.stop_reason}")
+        return result
+
+    def is_new(self, instruction: str) -> bool:
+        """Claim an instruction: False when this item, or the item of an earlier seed, already has the same one."""
+        key = instruction_key(instruction)
+        if key in self._item.claimed:
+            return False
+        self._item.claimed.add(key)
+        return self._item.claim(key)
+
+    def reject(self, rejection: Rejection) -> None:
+        """Count something that did not become a pair."""
+        self._item.rejections.append(rejection)
+
+
+class _Witness(Layer):
+    """Keeps the first error the teacher raised, since a team's runtime loses its type."""
+
+    failure: AgentInstructError | None = None
+
+    async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
+        try:
+            return await self.inner.create(messages, **options)
+        except AgentInstructError as error:
+            self.failure = self.failure or error
+            raise

@@ -1,0 +1,83 @@
+"""Published pairs in the forms that trainers read, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from agentinstruct.dataset import read_pairs
+from agentinstruct.errors import ConfigurationError
+
+Row = dict[str, Any]
+_SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt", "tool": "tool"}
+
+
+def to_messages(row: Row) -> Row:
+    """OpenAI messages: what trl, axolotl and LLaMA-Factory read as chat."""
+    kept = {"id": row["id"], "messages": [_turn(turn) for turn in row["messages"]]}
+    return {**kept, **({"tools": json.loads(row["tools"])} if row.get("tools") else {})}
+
+
+def to_prompt_completion(row: Row) -> Row:
+    """The last assistant turn as the completion, all before it as the prompt, both as messages."""
+    turns = [_turn(turn) for turn in row["messages"]]
+    return {"id": row["id"], "prompt": turns[:-1], "completion": turns[-1:]}
+
+
+def to_sharegpt(row: Row) -> Row:
+    """ShareGPT conversations."""
+    turns = [{"from": _SPEAKERS[turn["role"]], "value": turn["content"] or ""} for turn in row["messages"]]
+    return {"id": row["id"], "conversations": turns}
+
+
+def to_alpaca(row: Row) -> Row:
+    """Alpaca's instruction and output; a conversation's earlier turns become its history."""
+    turns = [turn for turn in row["messages"] if turn["role"] != "system"]
+    system = next((turn["content"] for turn in row["messages"] if turn["role"] == "system"), "")
+    exchanges = [[asked["content"], said["content"]] for asked, said in zip(turns[::2], turns[1::2], strict=True)]
+    *history, (instruction, output) = exchanges
+    return {"instruction": instruction, "input": "", "output": output, "system": system, "history": history}
+
+
+def _turn(turn: Row) -> Row:
+    kept = {"role": turn["role"], "content": turn["content"]}
+    if turn.get("tool_calls"):
+        kept["tool_calls"] = json.loads(turn["tool_calls"])
+    if turn.get("tool_call_id"):
+        kept["tool_call_id"] = turn["tool_call_id"]
+    return kept
+
+
+FORMATS: dict[str, Callable[[Row], Row]] = {
+    "messages": to_messages,
+    "prompt-completion": to_prompt_completion,
+    "sharegpt": to_sharegpt,
+    "alpaca": to_alpaca,
+}
+
+
+def export_lines(directory: Path, form: str) -> Iterator[str]:
+    """Yield a run's pairs as JSON lines; raises `ConfigurationError` for a form there is not."""
+    if form not in FORMATS:
+        raise ConfigurationError(f"no format {form!r}: there are {', '.join(FORMATS)}")
+    for row in read_pairs(directory):
+        yield json.dumps(FORMATS[form](row), ensure_ascii=False)
+
+
+def export(directory: Path, form: str, path: Path) -> int:
+    """Write a run's pairs to `path` and return how many they are."""
+    fresh = path.with_name(f".{path.name}.new")
+    count = _write(fresh, export_lines(directory, form))
+    fresh.replace(path)
+    return count
+
+
+def _write(path: Path, lines: Iterable[str]) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for line in lines:
+            file.write(line + "\n")
+            count += 1
+    return count

@@ -1,0 +1,285 @@
+"""A flow: how one seed becomes pairs that teach one skill (AgentInstruct, section 2).
+
+Either composed from stages with `Flow`, or written as an async generator under `@flow`. Both are asked the same way:
+`async for pair in flow.generate(seed, ask)`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Protocol, TypeVar, cast, get_args
+
+from agentinstruct.agent import Ask
+from agentinstruct.dedup import instruction_key
+from agentinstruct.errors import FlowError, Rejected
+from agentinstruct.records import (
+    Asked,
+    Content,
+    Instruction,
+    Lineage,
+    Pair,
+    Rejection,
+    Seed,
+    SeedKind,
+    Verdict,
+    content_hash,
+)
+
+Transform = Callable[[Seed, Ask], Awaitable[list[Content]]]
+Instruct = Callable[[Content, Ask], Awaitable[list[Instruction]]]
+Refine = Callable[[Instruction, Ask], Awaitable[list[Instruction]]]
+Respond = Callable[[Instruction, Ask], Awaitable[Pair]]
+Check = Callable[[Pair, Instruction], Verdict | None]
+"""A program's check; None where it has nothing to say about the pair."""
+TeacherCheck = Callable[[Pair, Instruction, Ask], Awaitable[Verdict | None]]
+"""A check that asks the teacher: an async callable."""
+
+Made = TypeVar("Made", Content, Instruction)
+ALL_KINDS: tuple[SeedKind, ...] = get_args(SeedKind)
+
+
+class AnyFlow(Protocol):
+    """What a run needs of a flow."""
+
+    skill: str
+    kinds: tuple[SeedKind, ...]
+
+    def generate(self, seed: Seed, ask: Ask) -> AsyncIterator[Pair | Rejection]:
+        """Yield what becomes of `seed`."""
+        ...
+
+
+class FunctionFlow:
+    """A flow written as one async generator; see `flow`."""
+
+    def __init__(
+        self, function: Callable[[Seed, Ask], AsyncIterator[Pair | Rejection]], skill: str, kinds: tuple[SeedKind, ...]
+    ) -> None:
+        self.function = function
+        self.skill = skill
+        self.kinds = kinds
+        self.__doc__ = function.__doc__
+
+    async def generate(self, seed: Seed, ask: Ask) -> AsyncIterator[Pair | Rejection]:
+        """Yield the function's pairs with their lineage; a second pair with the same instruction is rejected."""
+        try:
+            async for outcome in self.function(seed, ask):
+                lineage = trace(seed, ask.flow, asked=ask.asked)
+                if isinstance(outcome, Rejection):
+                    yield outcome.model_copy(update={"lineage": outcome.lineage or lineage})
+                    continue
+                claims = (instruction_key(outcome.instruction),)
+                lineage = lineage.model_copy(update={"claims": claims})
+                if ask.is_new(outcome.instruction):
+                    yield finish(outcome, lineage, skill=self.skill)
+                else:
+                    yield Rejection(stage="flow", reason="duplicate", text=outcome.instruction, lineage=lineage)
+        except Rejected as rejected:
+            lineage = trace(seed, ask.flow, asked=ask.asked)
+            yield Rejection(stage="flow", reason=rejected.reason, detail=rejected.detail, lineage=lineage)
+
+
+def flow(
+    function: Callable[[Seed, Ask], AsyncIterator[Pair | Rejection]] | None = None,
+    *,
+    skill: str = "",
+    kinds: tuple[SeedKind, ...] = ALL_KINDS,
+) -> FunctionFlow | Callable[[Callable[[Seed, Ask], AsyncIterator[Pair | Rejection]]], FunctionFlow]:
+    """Make a flow of an async generator function `(seed, ask)` that yields pairs.
+
+    `skill` is the function's name unless given; `kinds` are the kinds of seed it takes.
+    """
+
+    def decorate(wrapped: Callable[[Seed, Ask], AsyncIterator[Pair | Rejection]]) -> FunctionFlow:
+        if not inspect.isasyncgenfunction(wrapped):
+            raise FlowError(f"@flow wants `async def` with `yield`; {wrapped.__name__} is not an async generator")
+        return FunctionFlow(wrapped, skill or wrapped.__name__.replace("_", " ").title(), kinds)
+
+    return decorate(function) if function else decorate
+
+
+class Flow:
+    """A flow composed from stages: transform, instruct, refine, respond, verify.
+
+    Refinement adds: after each of `rounds` rounds the parents stay beside their children. Every instruction is
+    answered anew from its final text, then goes through the checks of `verify` until one fails: plain functions get
+    `(pair, instruction)`, async ones also `ask`. Branches of a seed run side by side.
+    """
+
+    def __init__(
+        self,
+        *,
+        skill: str,
+        transform: Transform,
+        instruct: Instruct,
+        respond: Respond,
+        refine: Refine | None = None,
+        rounds: int = 1,
+        verify: Sequence[Check | TeacherCheck] = (),
+        kinds: tuple[SeedKind, ...] = ("text", "textbook"),
+    ) -> None:
+        self.skill = skill
+        self.kinds = kinds
+        self.transform = transform
+        self.instruct = instruct
+        self.refine = refine
+        self.rounds = rounds
+        self.respond = respond
+        self.verify = verify
+
+    async def generate(self, seed: Seed, ask: Ask) -> AsyncIterator[Pair | Rejection]:
+        """Yield the pairs of `seed` in the order of their instructions; rejections go through `ask.reject`."""
+        contents = await self._transformed(seed, ask)
+        instructions = await self._instructed(seed, contents, ask)
+        by_id = {content.id: content for content in contents}
+        answered = await asyncio.gather(
+            *(
+                self._answered(seed, by_id.get(each.content_id), each, ask.branch("respond", each.id))
+                for each in instructions
+            )
+        )
+        for pair in answered:
+            if pair is not None:
+                yield pair
+
+    async def _transformed(self, seed: Seed, ask: Ask) -> list[Content]:
+        branch = ask.branch("transform")
+        try:
+            contents = await self.transform(seed, branch)
+        except Rejected as rejected:
+            branch.reject(_rejection("transform", rejected, trace(seed, ask.flow, asked=branch.asked)))
+            return []
+        return [_with_asked(content, (), branch) for content in contents]
+
+    async def _instructed(self, seed: Seed, contents: Sequence[Content], ask: Ask) -> list[Instruction]:
+        """Return written and refined instructions, each new; duplicates are refused before more is spent on them."""
+
+        async def write(content: Content) -> list[Instruction]:
+            branch = ask.branch("instruct", content.id)
+            try:
+                written = await self.instruct(content, branch)
+            except Rejected as rejected:
+                lineage = trace(seed, ask.flow, content=content, asked=content.asked + branch.asked)
+                branch.reject(_rejection("instruct", rejected, lineage))
+                return []
+            return [_with_asked(instruction, content.asked, branch) for instruction in written]
+
+        async def improve(parent: Instruction) -> list[Instruction]:
+            branch = ask.branch("refine", parent.id)
+            try:
+                assert self.refine is not None
+                children = await self.refine(parent, branch)
+            except Rejected as rejected:
+                lineage = trace(seed, ask.flow, instruction=parent, asked=parent.asked + branch.asked)
+                branch.reject(_rejection("refine", rejected, lineage))
+                return []
+            return [_with_asked(child, parent.asked, branch) for child in children]
+
+        frontier = _new(seed, _flat(await asyncio.gather(*map(write, contents))), "instruct", ask)
+        instructions = list(frontier)
+        for _ in range(self.rounds if self.refine else 0):
+            open_ended = [instruction for instruction in frontier if instruction.aim != "decline"]
+            frontier = _new(seed, _flat(await asyncio.gather(*map(improve, open_ended))), "refine", ask)
+            instructions += frontier
+        return instructions
+
+    async def _answered(self, seed: Seed, content: Content | None, instruction: Instruction, ask: Ask) -> Pair | None:
+        """Answer and check one instruction; None when it was rejected."""
+
+        def lineage() -> Lineage:
+            asked = instruction.asked + ask.asked
+            return trace(seed, ask.flow, content=content, instruction=instruction, asked=asked)
+
+        try:
+            pair = await self.respond(instruction, ask)
+        except Rejected as rejected:
+            ask.reject(_rejection("respond", rejected, lineage(), instruction.text))
+            return None
+        verdicts: list[Verdict] = []
+        for check in self.verify:
+            try:
+                verdict = await _ask_check(check, pair, instruction, ask)
+            except Rejected as rejected:
+                ask.reject(_rejection("verify", rejected, lineage(), instruction.text))
+                return None
+            if verdict is None:
+                continue
+            verdicts.append(verdict)
+            if not verdict.passed:
+                failed = Rejected(verdict.check, verdict.detail)
+                ask.reject(_rejection("verify", failed, lineage(), instruction.text))
+                return None
+        typed = pair.model_copy(update={"type": pair.type or instruction.type, "verdicts": tuple(verdicts)})
+        return finish(typed, lineage(), skill=self.skill)
+
+
+async def _ask_check(check: Check | TeacherCheck, pair: Pair, instruction: Instruction, ask: Ask) -> Verdict | None:
+    is_async = inspect.iscoroutinefunction(check) or inspect.iscoroutinefunction(getattr(check, "__call__", None))  # noqa: B004
+    if is_async:
+        return await cast(TeacherCheck, check)(pair, instruction, ask)
+    return cast(Check, check)(pair, instruction)
+
+
+def trace(
+    seed: Seed,
+    flow_name: str,
+    *,
+    content: Content | None = None,
+    instruction: Instruction | None = None,
+    asked: tuple[Asked, ...] = (),
+) -> Lineage:
+    """Return the lineage of something made from `seed` along the given way."""
+    ancestry = instruction.ancestry() if instruction else ()
+    return Lineage(
+        seed_id=seed.id,
+        seed_hash=content_hash(seed.text),
+        source=seed.source,
+        license=seed.license,
+        flow=flow_name,
+        content_id=instruction.content_id if instruction else (content.id if content else None),
+        transformation=content.agent if content else None,
+        instruction_id=instruction.id if instruction else None,
+        parent_id=instruction.parent.id if instruction and instruction.parent else None,
+        goal=instruction.goal if instruction else None,
+        suggestion=instruction.suggestion if instruction else None,
+        round=instruction.round if instruction else 0,
+        asked=asked,
+        claims=tuple(instruction_key(each.text) for each in ancestry),
+    )
+
+
+def finish(pair: Pair, lineage: Lineage, *, skill: str) -> Pair:
+    """Return `pair` with its skill, lineage and id: a hash of seed, flow, instruction and messages."""
+    messages = [message.model_dump(mode="json") for message in pair.messages]
+    pair_id = content_hash("pair", lineage.seed_id, lineage.flow, lineage.instruction_id, messages)
+    return pair.model_copy(
+        update={"id": pair_id, "skill": pair.skill or skill, "type": pair.type or lineage.flow, "lineage": lineage}
+    )
+
+
+def _rejection(stage: str, rejected: Rejected, lineage: Lineage, text: str = "") -> Rejection:
+    return Rejection(stage=stage, reason=rejected.reason, detail=rejected.detail, text=text, lineage=lineage)
+
+
+def _flat(groups: Iterable[list[Instruction]]) -> list[Instruction]:
+    return [instruction for group in groups for instruction in group]
+
+
+def _with_asked(output: Made, before: tuple[Asked, ...], branch: Ask) -> Made:
+    """Give a stage's output the questions that led to it, where the stage did not say which those are."""
+    if output.asked:
+        return output
+    return output.model_copy(update={"asked": before + branch.asked})
+
+
+def _new(seed: Seed, instructions: Sequence[Instruction], stage: str, ask: Ask) -> list[Instruction]:
+    fresh: list[Instruction] = []
+    for instruction in instructions:
+        if ask.is_new(instruction.text):
+            fresh.append(instruction)
+        else:
+            lineage = trace(seed, ask.flow, instruction=instruction, asked=instruction.asked)
+            ask.reject(_rejection(stage, Rejected("duplicate"), lineage, instruction.text))
+    return fresh

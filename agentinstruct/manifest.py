@@ -1,0 +1,107 @@
+"""A run directory's own words on itself: `manifest.json`, the dataset card, and the lock that keeps others out."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from agentinstruct.dataset import Counts
+from agentinstruct.errors import ConfigurationError, RunLocked
+from agentinstruct.library import Skill
+from agentinstruct.options import RunOptions
+from agentinstruct.records import Seed
+from agentinstruct.stack import TeacherStack
+
+_PACKAGES = ("agentinstruct", "autogen-agentchat", "autogen-core", "openai", "pydantic", "pyarrow")
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the run directory, making it if need be; raises `RunLocked` naming who has it.
+
+    The lock dies with its process, so a killed run never blocks the next one.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"cannot make the run directory {directory}: {error.strerror}") from error
+    foreign = [entry.name for entry in directory.iterdir() if not entry.name.startswith(".")]
+    if foreign and not (directory / "manifest.json").exists() and not (directory / "journal.sqlite").exists():
+        raise ConfigurationError(f"{directory} holds other things ({foreign[0]}, …): give --out a directory of its own")
+    with (directory / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "another process"
+            raise RunLocked(f"{directory} is in use by {holder}: wait for it, or give another --out") from error
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}")
+        lock.flush()
+        yield
+
+
+def write_manifest(options: RunOptions, skills: tuple[Skill, ...], stack: TeacherStack) -> None:
+    """Write what was asked: flows and their prompts, teachers, sampling, sources, versions. No key is in it."""
+    manifest: dict[str, Any] = {
+        "flows": {
+            skill.name: {
+                "skill": skill.flow.skill,
+                "folder": str(skill.folder),
+                "fingerprint": skill.fingerprint,
+                "prompts": {name: skill.prompts[name].hash for name in skill.prompts},
+            }
+            for skill in skills
+        },
+        "teachers": stack.identities(),
+        "run_seed": options.run_seed,
+        "seeds": _sources(options),
+        "reading": {name: value for name, value in _public(options.reading).items() if value is not None},
+        "limit": options.limit,
+        "target": options.target,
+        "versions": {package: version(package) for package in _PACKAGES},
+    }
+    replace(options.out / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+
+def _sources(options: RunOptions) -> list[str] | str:
+    if isinstance(options.seeds, list | tuple) and not any(isinstance(each, Seed) for each in options.seeds):
+        return [str(each) for each in options.seeds]
+    return "seed records given by a program"
+
+
+def _public(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Read a run's manifest; raises `ConfigurationError` where there is no run."""
+    path = directory / "manifest.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{directory} is no run: it has no manifest.json") from error
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{path} is damaged: {error}; run `agentinstruct generate` again to rewrite it"
+        ) from error
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old text or the new one, never a part."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+def write_card(options: RunOptions, skills: tuple[Skill, ...], stack: TeacherStack, counts: Counts) -> None:
+    """Write the dataset card from what the dataset holds."""
+    from agentinstruct.card import render_card
+
+    replace(options.out / "README.md", render_card(skills, stack.identities(), counts, run_seed=options.run_seed))

@@ -1,0 +1,50 @@
+"""What a person asks of a run: seeds, flows, teacher, and limits. The CLI, a job file and the API all fill these in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autogen_core.models import ChatCompletionClient
+
+from agentinstruct.readers import ReadOptions
+from agentinstruct.records import Seed
+from agentinstruct.teacher.spec import Sampling
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherOptions:
+    """Who answers, how it is sampled, and how hard it may be pressed.
+
+    `roles` gives agents a teacher of their own: the key is an agent's name or the last part of it (`judge`).
+    `budget` is in dollars, `budget_tokens` in tokens; both count what earlier calls of the same run have spent.
+    """
+
+    teacher: str | ChatCompletionClient = "offline"
+    roles: Mapping[str, str | ChatCompletionClient] = field(default_factory=dict)
+    base_url: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    concurrency: int = 64
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    budget: float | None = None
+    budget_tokens: int | None = None
+    prices: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """One run: `seeds` (sources to read, or seeds themselves) through `flows` (names or folders) into `out`.
+
+    `limit` bounds the seeds that are read, `target` the pairs that are published; `run_seed` decides every chance.
+    """
+
+    seeds: Iterable[str | Path | Seed]
+    flows: tuple[str | Path, ...]
+    out: Path
+    teacher: TeacherOptions = field(default_factory=TeacherOptions)
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    run_seed: int = 0
+    limit: int | None = None
+    target: int | None = None

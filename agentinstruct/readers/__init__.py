@@ -1,0 +1,10 @@
+"""Readers: files, folders, globs and `datasets` names to seeds; they know records and errors and nothing above.
+
+`read_seeds` is the door. To read one more format, write a function from its text (or bytes) to a `Document`, in
+a module of its own, and name its file endings in `read.py`.
+"""
+
+from agentinstruct.readers.document import Document, ReadOptions, Skipped, Unreadable
+from agentinstruct.readers.read import read_seeds
+
+__all__ = ["Document", "ReadOptions", "Skipped", "Unreadable", "read_seeds"]

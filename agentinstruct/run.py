@@ -1,0 +1,306 @@
+"""The engine: many seeds through many flows at once, each item ending in the journal as done or failed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import cast
+
+from agentinstruct.agent import Ask, Item
+from agentinstruct.dataset import Counts, publish
+from agentinstruct.errors import (
+    AgentInstructError,
+    BudgetExceeded,
+    ConfigurationError,
+    RunStopped,
+    SeedError,
+    TeacherError,
+    TeacherRefused,
+)
+from agentinstruct.journal import ItemRecorder, Journal, item_id
+from agentinstruct.library import Skill
+from agentinstruct.options import RunOptions
+from agentinstruct.readers import ReadOptions, Skipped, read_seeds
+from agentinstruct.readers.duplicates import Duplicates
+from agentinstruct.records import Pair, Rejection, Seed, content_hash
+from agentinstruct.settle import first_unjustified, settle
+from agentinstruct.stack import TeacherStack
+from agentinstruct.teacher.journaled import Exchange
+
+_CHUNK = 16
+"""Seeds read ahead in a thread, so that parsing a long PDF does not hold up the questions in flight."""
+_FLUSH = 1_000
+"""Finished items passed over before a wait for the journal, so that its queue stays short."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a run has done so far; read by whoever shows it. Dataset counts are provisional until it is published."""
+
+    started: float = field(default_factory=time.monotonic)
+    seeds: int = 0
+    items: int = 0
+    done: int = 0
+    failed: int = 0
+    running: int = 0
+    reused: int = 0
+    pairs: int = 0
+    rejections: Counter[str] = field(default_factory=Counter)
+    calls: int = 0
+    replayed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usage: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    skipped: int = 0
+    unused: Counter[str] = field(default_factory=Counter)
+    """Seeds that no chosen flow takes, by kind."""
+    all_read: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    skill: Skill
+    seed: Seed
+    item: int
+    fingerprint: str
+
+
+class Run:
+    """One call of `generate`: works through the items that are not done, then publishes the dataset.
+
+    `on_skip` hears of every source that was passed over, `on_pairs` of each finished item's pairs (not yet cleared of
+    duplicates across seeds).
+    """
+
+    def __init__(
+        self,
+        options: RunOptions,
+        *,
+        skills: tuple[Skill, ...],
+        stack: TeacherStack,
+        journal: Journal,
+        on_skip: Callable[[Skipped], None] = lambda _: None,
+        on_pairs: Callable[[list[Pair]], None] = lambda _: None,
+    ) -> None:
+        self.options = options
+        self.skills = skills
+        self.stack = stack
+        self.journal = journal
+        self.progress = Progress()
+        self.stopped: AgentInstructError | None = None
+        self._on_skip = on_skip
+        self._on_pairs = on_pairs
+        self._wanted = options.target
+        self._call = int(journal.meta("calls") or 0) + 1
+        self._settings = content_hash(stack.identities(), options.run_seed)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def stop(self, reason: AgentInstructError | None = None) -> None:
+        """Ask nothing new; questions in flight come back and are kept."""
+        self.stopped = self.stopped or reason or RunStopped("the run was interrupted")
+        self.stack.stop()
+
+    async def execute(self) -> Counts:
+        """Run to the end, the target or the stop, and publish; what stopped the run is then in `stopped`."""
+        await self.journal.set_meta("calls", str(self._call))
+        work = self._work()
+        while True:
+            await self._dispatch(work)
+            await self._run_unjustified_again()
+            counts = publish(
+                self.options.out, settle(self.journal), tools=self.journal.uses_tools(), target=self.options.target
+            )
+            if self._wanted is None or self.options.target is None or self.stopped:
+                return counts
+            if counts.pairs >= self.options.target or self.progress.all_read:
+                return counts
+            self._wanted += self.options.target - counts.pairs  # duplicates across seeds were counted as pairs
+
+    async def _dispatch(self, work: AsyncIterator[_Work]) -> None:
+        slots = asyncio.Semaphore(self.options.teacher.concurrency)
+        while not self.stopped and not self._enough():
+            await slots.acquire()
+            each = await anext(work, None)
+            if each is None:
+                self.progress.all_read = True
+                if not self.stopped:
+                    await self.journal.end_scope(self._call)
+                break
+            task = asyncio.create_task(self._finish(each))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(lambda _: slots.release())
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        await self.journal.write()
+
+    def _enough(self) -> bool:
+        return self._wanted is not None and self.progress.pairs >= self._wanted
+
+    async def _work(self) -> AsyncIterator[_Work]:
+        """Yield the items that are not done, registering every item on the way."""
+        position = 0
+        async for seed in self._seeds():
+            takers = [skill for skill in self.skills if seed.kind in skill.flow.kinds]
+            self.progress.seeds += 1
+            if not takers:
+                self.progress.unused[seed.kind] += 1
+            for skill in takers:
+                self.journal.register(seed, skill.name, position=position, call=self._call)
+                position += 1
+                self.progress.items += 1
+                if each := self._pending(skill, seed):
+                    yield each
+                elif self.progress.reused % _FLUSH == 0:
+                    await self.journal.write()
+
+    def _pending(self, skill: Skill, seed: Seed) -> _Work | None:
+        """Return the item unless an earlier call finished it with the same flow, teacher and seed text."""
+        item = item_id(skill.name, seed.id)
+        fingerprint = content_hash(skill.fingerprint, self._settings, seed.text, seed.meta)
+        state, finished_under, pairs = self.journal.state_of(item)
+        if state == "done" and finished_under == fingerprint:
+            self.progress.done += 1
+            self.progress.reused += 1
+            self.progress.pairs += pairs
+            return None
+        return _Work(skill=skill, seed=seed, item=item, fingerprint=fingerprint)
+
+    async def _seeds(self) -> AsyncIterator[Seed]:
+        seeds = _read(self.options)
+        while chunk := await asyncio.to_thread(lambda: list(islice(seeds, _CHUNK))):
+            for each in chunk:
+                if isinstance(each, Seed):
+                    yield each
+                else:
+                    self.progress.skipped += 1
+                    self._on_skip(each)
+
+    async def _finish(self, work: _Work, claim: Callable[[str], bool] | None = None) -> None:
+        """Run one item to its end in the journal; whatever goes wrong is counted, and stops the run if it must."""
+        self.progress.running += 1
+        try:
+            pairs, rejections = await self._generate(work, claim)
+            await self.journal.finish(work.item, work.fingerprint, pairs, rejections)
+            self.progress.done += 1
+            self.progress.pairs += len(pairs)
+            self.progress.rejections.update(rejection.reason for rejection in rejections)
+            self._on_pairs(pairs)
+        except RunStopped:
+            pass  # the item stays pending; what it asked is in the journal
+        except (BudgetExceeded, TeacherRefused, ConfigurationError) as error:
+            self.stop(error)
+        except Exception as error:  # a flow is a stranger's code: its item fails, the others go on
+            await self._fail(work, error)
+        finally:
+            self.progress.running -= 1
+
+    async def _fail(self, work: _Work, error: Exception) -> None:
+        told = str(error) if isinstance(error, TeacherError) else "".join(traceback.format_exception(error))
+        try:
+            await self.journal.fail(work.item, told)
+            self.progress.failed += 1
+        except AgentInstructError as broken:  # the journal itself cannot be written
+            self.stop(broken)
+
+    async def _generate(self, work: _Work, claim: Callable[[str], bool] | None) -> tuple[list[Pair], list[Rejection]]:
+        item = Item(
+            seed=work.seed,
+            flow=work.skill.name,
+            run_seed=self.options.run_seed,
+            prompts=work.skill.prompts,
+            teachers=self.stack.teachers,
+            recorder=_Counting(self.journal, work.item, self.progress),
+            claim=claim or (lambda key: self.journal.claim(key, work.item)),
+        )
+        pairs: list[Pair] = []
+        async for outcome in work.skill.flow.generate(work.seed, Ask(item)):
+            if isinstance(outcome, Pair):
+                pairs.append(outcome)
+            else:
+                item.rejections.append(outcome)
+        return pairs, item.rejections
+
+    async def _run_unjustified_again(self) -> None:
+        """Run again, one by one, items that were refused an instruction whose holder has lost it since."""
+        by_name = {skill.name: skill for skill in self.skills}
+        while not self.stopped:
+            with first_unjustified(self.journal) as found:
+                if found is None:
+                    return
+                outcome, claim = found
+                work = self._pending_again(by_name[outcome.flow], outcome.seed)
+                await self._finish(work, claim)
+            self.progress.done -= 1
+            self.progress.pairs -= len(outcome.pairs)
+
+    def _pending_again(self, skill: Skill, seed_id: str) -> _Work:
+        seed = self.journal.seed(seed_id)
+        fingerprint = content_hash(skill.fingerprint, self._settings, seed.text, seed.meta)
+        return _Work(skill=skill, seed=seed, item=item_id(skill.name, seed_id), fingerprint=fingerprint)
+
+
+class _Counting(ItemRecorder):
+    """Counts what an item asks into the run's progress."""
+
+    def __init__(self, journal: Journal, item: int, progress: Progress) -> None:
+        super().__init__(journal, item)
+        self._progress = progress
+
+    def find(self, key: str) -> str | None:
+        """Return a recorded reply, counting it as replayed."""
+        known = super().find(key)
+        self._progress.replayed += known is not None
+        return known
+
+    async def record(self, exchange: Exchange) -> None:
+        """Keep a new reply, counting it and its tokens."""
+        await super().record(exchange)
+        progress = self._progress
+        progress.calls += 1
+        progress.prompt_tokens += exchange.prompt_tokens
+        progress.completion_tokens += exchange.completion_tokens
+        calls, prompt, completion = progress.usage.get(exchange.model, (0, 0, 0))
+        progress.usage[exchange.model] = (
+            calls + 1,
+            prompt + exchange.prompt_tokens,
+            completion + exchange.completion_tokens,
+        )
+
+
+def _read(options: RunOptions) -> Iterator[Seed | Skipped]:
+    """Yield seeds as given or read, at most `limit` of them."""
+    left = options.limit
+    for each in all_seeds(options.seeds, options.reading):
+        if isinstance(each, Seed):
+            if left == 0:
+                return
+            left = left - 1 if left is not None else None
+        yield each
+
+
+def all_seeds(given: Iterable[str | Path | Seed], reading: ReadOptions) -> Iterator[Seed | Skipped]:
+    """Yield seeds, read or given as records, each text and each id once; raises `SeedError` if there are none."""
+    seeds = iter(given)
+    first = next(seeds, None)
+    if first is None:
+        raise SeedError("no seeds were given: name files, folders, globs or hf:NAME, or pass Seed records")
+    everything = chain([first], seeds)
+    if isinstance(first, Seed):
+        yield from _distinct(cast(Iterator[Seed], everything))
+    else:
+        yield from read_seeds(cast(list[str], list(everything)), options=reading)
+
+
+def _distinct(seeds: Iterator[Seed]) -> Iterator[Seed | Skipped]:
+    earlier = Duplicates()
+    for seed in seeds:
+        place = seed.source or f"seed {seed.id}"
+        reason = earlier.reason(seed, place)
+        yield Skipped(source=place, reason=reason) if reason else seed

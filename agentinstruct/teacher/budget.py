@@ -1,0 +1,142 @@
+"""The layer that keeps a run under a cap in dollars or tokens, whatever the replies turn out to be.
+
+Before a request is sent, the most it can cost is reserved; its own count settles it afterwards. `Budget` stands inside
+`Retry`: every attempt may be charged for, and a call that waits for a slot or between attempts reserves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple, Unpack
+
+from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, RequestUsage
+
+from agentinstruct.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    TeacherRefused,
+    TeacherUnavailable,
+)
+from agentinstruct.teacher.layer import Layer, RequestOptions, cancellable, identity_of
+from agentinstruct.teacher.prices import PICODOLLARS, Price
+from agentinstruct.teacher.tokens import longest_reply, prompt_bytes
+
+
+class Cost(NamedTuple):
+    """Tokens, and picodollars so that sums are exact."""
+
+    tokens: int = 0
+    money: int = 0
+
+
+class Ledger:
+    """What was spent and what calls in flight may still cost, against one cap; the teachers of a run share it.
+
+    `spent` carries over what an interrupted run has already cost.
+    """
+
+    def __init__(self, *, dollars: float | None = None, tokens: int | None = None, spent: Cost | None = None) -> None:
+        self.dollars = dollars
+        self.tokens = tokens
+        self._spent = spent or Cost()
+        self._reserved = Cost()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def spent_dollars(self) -> float:
+        """What the calls that ended have cost; replies that were lost count as the most they can have cost."""
+        return self._spent.money / PICODOLLARS
+
+    @property
+    def spent_tokens(self) -> int:
+        """The tokens of the calls that ended, counted in the same way."""
+        return self._spent.tokens
+
+    async def reserve(self, cost: Cost) -> None:
+        """Set `cost` aside. Waits while calls in flight may turn out cheap enough; else raises `BudgetExceeded`."""
+        while not self._fits(cost, self._reserved):
+            if not self._fits(cost, Cost()) or not self._reserved.tokens:
+                raise BudgetExceeded(self._refusal(cost))
+            settled = asyncio.get_running_loop().create_future()
+            self._waiting.append(settled)
+            await settled
+        self._reserved = Cost(self._reserved.tokens + cost.tokens, self._reserved.money + cost.money)
+
+    def settle(self, reserved: Cost, actual: Cost) -> None:
+        """Book what a reservation came to."""
+        self._reserved = Cost(self._reserved.tokens - reserved.tokens, self._reserved.money - reserved.money)
+        self._spent = Cost(self._spent.tokens + actual.tokens, self._spent.money + actual.money)
+        waiting, self._waiting = self._waiting, deque()
+        for settled in waiting:
+            if not settled.done():
+                settled.set_result(None)
+
+    def _fits(self, cost: Cost, reserved: Cost) -> bool:
+        tokens = self._spent.tokens + reserved.tokens + cost.tokens
+        money = self._spent.money + reserved.money + cost.money
+        return (self.tokens is None or tokens <= self.tokens) and (
+            self.dollars is None or money <= self.dollars * PICODOLLARS
+        )
+
+    def _refusal(self, cost: Cost) -> str:
+        if self.dollars is not None and not Ledger(dollars=self.dollars, spent=self._spent)._fits(cost, Cost()):
+            more = cost.money / PICODOLLARS
+            return f"${self.spent_dollars:.4f} of ${self.dollars:g} are spent and the next call may cost ${more:.4f}"
+        return f"{self.spent_tokens} of {self.tokens} tokens are spent and the next call may take {cost.tokens}"
+
+
+class Budget(Layer):
+    """Sends a request only when `ledger` can bear the most it can cost.
+
+    Raises `ConfigurationError` at once where the cap could not hold: a cap in dollars without a price, or a teacher
+    whose replies have no longest length (`longest` gives one where the client's identity does not).
+    """
+
+    def __init__(
+        self, inner: ChatCompletionClient, ledger: Ledger, *, price: Price | None = None, longest: int | None = None
+    ) -> None:
+        super().__init__(inner)
+        self._ledger = ledger
+        identity = identity_of(inner)
+        model = identity.get("model", identity.get("client", "this teacher"))
+        if ledger.dollars is not None and price is None:
+            raise ConfigurationError(
+                f"a budget in dollars needs a price, and none is known for {model!r}: "
+                "add the model to a price file of your own, or give the budget in tokens"
+            )
+        setting = identity.get("max_tokens")
+        self._longest = longest or (int(setting) if isinstance(setting, int | float) else None)
+        if self._longest is None:
+            raise ConfigurationError(f"a budget needs a limit on the length of replies: set max_tokens for {model!r}")
+        self._price = price or Price(input=0, output=0)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, for what was spent."""
+        return self._ledger
+
+    async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
+        """Reserve, ask, settle; raises `BudgetExceeded` before anything is sent."""
+        reply = longest_reply(options, self._longest)
+        assert reply is not None  # the constructor made sure of a default
+        worst = self._cost(RequestUsage(prompt_tokens=prompt_bytes(messages, options), completion_tokens=reply))
+        await cancellable(self._ledger.reserve(worst), options.get("cancellation_token"))
+        actual = worst  # unless the outcome tells better, also when cancelled: the server may have answered
+        try:
+            result = await self.inner.create(messages, **options)
+            if result.usage.prompt_tokens or result.usage.completion_tokens:
+                actual = self._cost(result.usage)
+            return result
+        except TeacherUnavailable as error:
+            actual = worst if error.perhaps_billed else Cost()
+            raise
+        except TeacherRefused:
+            actual = Cost()
+            raise
+        finally:
+            self._ledger.settle(worst, actual)
+
+    def _cost(self, usage: RequestUsage) -> Cost:
+        return Cost(usage.prompt_tokens + usage.completion_tokens, self._price.picodollars(usage))

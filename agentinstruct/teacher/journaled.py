@@ -1,0 +1,163 @@
+"""The outermost layer of the teacher stack: a question asked before is answered from the journal.
+
+It knows what identifies a question and what a recorder must do, not how anything is stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol, Unpack
+
+from autogen_core import FunctionCall, Image
+from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, RequestUsage
+from autogen_core.tools import Tool
+from pydantic import BaseModel
+
+from agentinstruct.records import Asked, content_hash
+from agentinstruct.teacher.layer import Layer, RequestOptions, identity_of
+
+_FORMAT = 1
+"""Part of every key: raise it when the meaning of a recorded request changes, and no old answer is ever used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One question and its answer, as the journal keeps them. `request` and `reply` are JSON texts."""
+
+    key: str
+    agent: str
+    model: str
+    request: str
+    reply: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Recorder(Protocol):
+    """One item's memory of what it asked."""
+
+    def find(self, key: str) -> str | None:
+        """Return the recorded reply of `key` as JSON, or None."""
+        ...
+
+    async def record(self, exchange: Exchange) -> None:
+        """Keep `exchange`; return only when it would survive a crash."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Where in an item a question is asked: equal questions at one place are told apart by their occurrence.
+
+    Branches of an item that run side by side each have a scope, so timing never decides which answer goes where.
+    """
+
+    path: str
+    occurrences: Counter[str]
+    asked: list[Asked]
+
+    @classmethod
+    def at(cls, path: str) -> Scope:
+        """Open the scope at `path`."""
+        return cls(path=path, occurrences=Counter(), asked=[])
+
+
+class Journaled(Layer):
+    """Answers known questions from `recorder`, and records the answers to new ones before anyone sees them."""
+
+    def __init__(
+        self, inner: ChatCompletionClient, *, recorder: Recorder, scope: Scope, agent: str, prompt_hash: str
+    ) -> None:
+        super().__init__(inner)
+        self._recorder = recorder
+        self._scope = scope
+        self._agent = agent
+        self._prompt_hash = prompt_hash
+
+    async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
+        """Answer from the journal, else ask `inner` and record."""
+        identity = identity_of(self.inner)
+        request = _describe(messages, options)
+        same = content_hash(_FORMAT, self._agent, identity, request)
+        occurrence = self._scope.occurrences[same]
+        self._scope.occurrences[same] += 1
+        key = content_hash(same, self._scope.path, occurrence)
+        self._scope.asked.append(Asked(agent=self._agent, prompt=self._prompt_hash, request=key))
+        if known := self._recorder.find(key):
+            return _restore(known)
+        result = await self.inner.create(messages, **options)
+        await self._recorder.record(
+            Exchange(
+                key=key,
+                agent=self._agent,
+                model=str(identity.get("model", "")),
+                request=json.dumps(request["messages"], ensure_ascii=False),
+                reply=_dump(result),
+                prompt_tokens=result.usage.prompt_tokens,
+                completion_tokens=result.usage.completion_tokens,
+            )
+        )
+        return result
+
+
+def _describe(messages: Sequence[LLMMessage], options: RequestOptions) -> dict[str, Any]:
+    """Return everything in a request that decides its answer, in plain JSON values."""
+    json_output, choice = options.get("json_output"), options.get("tool_choice", "auto")
+    return {
+        "messages": [_message(message) for message in messages],
+        "tools": [tool.schema if isinstance(tool, Tool) else tool for tool in options.get("tools", ())],
+        "tool_choice": choice.name if isinstance(choice, Tool) else choice,
+        "schema": _schema_hash(json_output) if isinstance(json_output, type) else json_output,
+        "extra": {
+            name: repr(value) if isinstance(value, type) else value
+            for name, value in options.get("extra_create_args", {}).items()
+        },
+    }
+
+
+@lru_cache(maxsize=256)
+def _schema_hash(returns: type[BaseModel]) -> str:
+    return content_hash(returns.model_json_schema())
+
+
+def _message(message: LLMMessage) -> dict[str, Any]:
+    content = message.content
+    if isinstance(content, list):
+        parts = [part.to_base64() if isinstance(part, Image) else part for part in content]
+        plain: Any = [part if isinstance(part, str) else _plain(part) for part in parts]
+    else:
+        plain = content
+    return {"role": message.type.removesuffix("Message").lower(), "content": plain}
+
+
+def _plain(part: object) -> Any:
+    if isinstance(part, BaseModel):
+        return part.model_dump(mode="json")
+    if isinstance(part, FunctionCall):
+        return {"id": part.id, "name": part.name, "arguments": part.arguments}
+    return repr(part)
+
+
+def _dump(result: CreateResult) -> str:
+    content: Any = result.content
+    if not isinstance(content, str):
+        content = [_plain(call) for call in content]
+    usage = [result.usage.prompt_tokens, result.usage.completion_tokens]
+    return json.dumps([content, result.finish_reason, usage, result.thought], ensure_ascii=False)
+
+
+def _restore(text: str) -> CreateResult:
+    content, finish_reason, usage, thought = json.loads(text)
+    if not isinstance(content, str):
+        content = [FunctionCall(**call) for call in content]
+    return CreateResult(
+        content=content,
+        finish_reason=finish_reason,
+        usage=RequestUsage(prompt_tokens=usage[0], completion_tokens=usage[1]),
+        cached=True,
+        thought=thought,
+    )

@@ -1,0 +1,48 @@
+"""What a procedural answerer gets to see: the prompt of one question, taken apart."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from random import Random
+
+from agentinstruct.records import content_hash
+
+_TAG = re.compile(
+    r"<(?P<name>[a-z_]+)(?P<attributes>(?:\s+[a-z_]+=\"[^\"]*\")*)\s*>\n?(?P<text>.*?)\n?</(?P=name)>", re.DOTALL
+)
+_ATTRIBUTE = re.compile(r"([a-z_]+)=\"([^\"]*)\"")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One tagged part of a prompt, such as `<passage title="Tides">…</passage>`."""
+
+    text: str
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """The prompt of one question: what the agent is (`system`), what it was given (`user`), and its tagged sections."""
+
+    system: str
+    user: str
+    sections: dict[str, Section]
+
+    @classmethod
+    def of(cls, system: str, user: str) -> Material:
+        """Take a prompt apart; the first section of a name counts."""
+        sections: dict[str, Section] = {}
+        for match in _TAG.finditer(user):
+            attributes = dict(_ATTRIBUTE.findall(match["attributes"]))
+            sections.setdefault(match["name"], Section(text=match["text"].strip(), attributes=attributes))
+        return cls(system=system, user=user, sections=sections)
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return the text of section `name`."""
+        return self.sections[name].text if name in self.sections else default
+
+    def random(self) -> Random:
+        """Return a generator that the prompt alone decides: the same question is always answered the same way."""
+        return Random(content_hash(self.system, self.user))

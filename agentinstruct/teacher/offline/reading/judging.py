@@ -1,0 +1,37 @@
+"""The judge of open answers: are they grounded in the passage, and do they make the points expected?"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from agentinstruct.teacher.offline.material import Material
+from agentinstruct.teacher.offline.reading.finding import content_words, share_found
+from agentinstruct.teacher.offline.reading.sentences import words_of
+
+_GROUNDED = 0.8
+_COVERED = 0.6
+
+
+def judge_response(material: Material) -> dict[str, Any] | None:
+    """Reply `Judgement` on a response about a passage."""
+    if not {"passage", "response"} <= set(material.sections):
+        return None
+    response, passage, question = material.text("response"), material.text("passage"), material.text("question")
+    grounded = share_found(content_words(response), f"{passage} {question}")
+    points = [point for point in re.split(r"[;\n]", material.text("answer")) if len(content_words(point)) > 3]
+    covered = [point for point in points if share_found(content_words(point), response) >= _COVERED]
+    count = len(words_of(response))
+    limit = re.search(r"at most (\d+) words", question)
+    if count < 5:
+        reason, passed = "The response says too little to be an answer.", False
+    elif limit and count > int(limit[1]):
+        reason, passed = f"The response has {count} words where at most {limit[1]} were asked for.", False
+    elif grounded < _GROUNDED:
+        reason, passed = "A good part of the response is not in the passage.", False
+    elif points and len(covered) * 2 < len(points):
+        reason, passed = f"The response makes only {len(covered)} of the {len(points)} points expected.", False
+    else:
+        made = f" and makes {len(covered)} of the {len(points)} points expected" if points else ""
+        reason, passed = f"The response keeps to what the passage says{made}.", True
+    return {"reason": reason, "passed": passed}

@@ -1,0 +1,80 @@
+"""A passage as the writers of questions see it: its sentences, and what kind of thing each name stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from agentinstruct.teacher.offline.reading.clauses import Clause, clause_of
+from agentinstruct.teacher.offline.reading.lexicon import DETERMINERS, PREPOSITIONS
+from agentinstruct.teacher.offline.reading.sentences import Sentence, sentences_of, words_of
+from agentinstruct.teacher.offline.reading.spans import Name, NameKind, Number, names_of, numbers_of
+
+_PROPER_ENDINGS = ("ish", "ese", "ean", "ian", "can")
+_NOT_PROPER = frozenset(["human", "urban", "ocean", "clean", "mean", "median", "organ", "finish", "polish", "median", "can"])
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage taken apart once, and asked many times."""
+
+    text: str
+    title: str
+    sentences: tuple[Sentence, ...]
+    kinds: dict[str, NameKind]
+    lower: frozenset[str]
+
+    def names(self, sentence: Sentence) -> list[Name]:
+        """Return the names in `sentence`, each with the kind the whole passage suggests."""
+        return [Name(n.text, n.start, self.kinds.get(n.text, n.kind)) for n in names_of(sentence.text, self.kinds)]
+
+    def numbers(self, sentence: Sentence) -> list[Number]:
+        """Return the numbers and years in `sentence`."""
+        return numbers_of(sentence.text)
+
+    def clause(self, sentence: Sentence) -> Clause | None:
+        """Return the sentence as subject, verb and rest, if its shape is plain enough to be sure of."""
+        return clause_of(sentence.text)
+
+    def asked(self) -> list[Sentence]:
+        """Return the sentences a question can safely be about."""
+        return [sentence for sentence in self.sentences if sentence.stands_alone]
+
+    def inside(self, phrase: str) -> str:
+        """Return `phrase`, which opened a sentence, as it reads inside one."""
+        first, _, rest = phrase.partition(" ")
+        return phrase[:1].lower() + phrase[1:] if self._common(first, rest) else phrase
+
+    def _common(self, first: str, rest: str) -> bool:
+        low = first.lower()
+        if low in ("nobody", "everyone", "everybody", "nothing", "everything", "somebody"):
+            return True
+        if first in self.kinds and low not in DETERMINERS:
+            return False
+        if low in DETERMINERS or low in PREPOSITIONS or low in self.lower or low.removesuffix("s") in self.lower:
+            return True
+        if first in self.kinds or any(name.startswith(first + " ") for name in self.kinds) or not first[1:].islower():
+            return False
+        if low.endswith(_PROPER_ENDINGS) and low not in _NOT_PROPER:
+            return False
+        if rest[:1].islower() and rest.split(" ", maxsplit=1)[0] not in ("and", "or", "of"):
+            return True
+        return low.endswith(("ium", "sis", "tion", "ity", "ness", "ment", "ing", "ism", "ure", "s")) and not low.endswith(("us", "ss"))
+
+
+@lru_cache(maxsize=64)
+def read_passage(text: str, title: str = "") -> Passage:
+    """Take `text` apart; the last few passages are kept, as one passage is asked about many times in a row."""
+    sentences = tuple(sentences_of(text))
+    kinds: dict[str, NameKind] = {}
+    lower = set()
+    for sentence in sentences:
+        lower.update(word for word in words_of(sentence.text) if word[0].islower())
+        for name in names_of(sentence.text):
+            if kinds.get(name.text, "other") == "other":
+                kinds[name.text] = name.kind
+    for full, kind in list(kinds.items()):
+        last = full.split(" ")[-1]
+        if kind == "person" and last != full:
+            kinds[last] = "person"
+    return Passage(text, title, sentences, kinds, frozenset(lower))

@@ -1,0 +1,191 @@
+"""A teacher on any server that speaks OpenAI's chat completions: OpenAI, Azure, vLLM, Ollama, llama.cpp and others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Unpack
+
+import aiohttp
+import httpx2
+import openai
+from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, ModelInfo, RequestUsage
+from autogen_core.tools import Tool, ToolSchema
+from pydantic import JsonValue
+
+from agentinstruct.errors import AgentInstructError, Rejected, TeacherUnavailable
+from agentinstruct.teacher.endpoint import Endpoint
+from agentinstruct.teacher.failures import failure_of
+from agentinstruct.teacher.layer import RequestOptions, cancellable, without_secrets
+from agentinstruct.teacher.tokens import estimated_tokens, prompt_bytes
+from agentinstruct.teacher.wire import request_body, result_of
+
+_BROKEN = (openai.OpenAIError, aiohttp.ClientError, httpx2.HTTPError, OSError)
+"""What a broken connection raises; the transport lets some of aiohttp's errors through as they are."""
+_UNREADABLE = (json.JSONDecodeError, UnicodeDecodeError, RecursionError)
+_INFO = ModelInfo(
+    vision=False,
+    function_calling=True,
+    json_output=True,
+    structured_output=True,
+    multiple_system_messages=True,
+    family="unknown",
+)
+_CONTEXT = 128_000
+"""Tokens assumed to fit into a model, for agents that ask; servers do not tell."""
+
+
+class OpenAITeacher(ChatCompletionClient):
+    """Asks one model. It makes one attempt per call: retries, limits and the budget are layers around it.
+
+    The key comes from the environment (`key_variable`, else OPENAI_API_KEY or AZURE_OPENAI_API_KEY) and is never shown.
+    `api_version` makes it an Azure teacher, whose `model` is the deployment and whose `base_url` is the resource.
+    `timeout` bounds a whole attempt in seconds, however slowly bytes arrive. `max_tokens` bounds the reply; what is
+    None is not sent. `extra_body` is merged into each request. It serves one event loop at a time.
+    """
+
+    component_type = "model"
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_version: str | None = None,
+        key_variable: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = 4096,
+        seed: int | None = None,
+        timeout: float = 300.0,
+        concurrency: int = 64,
+        extra_body: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        self._endpoint = Endpoint.find(base_url, api_version=api_version, key_variable=key_variable)
+        self._model = model
+        self._timeout = timeout
+        self._concurrency = concurrency
+        # OpenAI's newer models refuse the old name, and other servers may not know the new one
+        self._length_name = "max_completion_tokens" if self._endpoint.is_openai else "max_tokens"
+        sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
+        self._sampling = {name: value for name, value in sampling.items() if value is not None}
+        self._extra_body = dict(extra_body or {})
+        self._client: openai.AsyncOpenAI | None = None
+        self._usage = RequestUsage(prompt_tokens=0, completion_tokens=0)
+        identity = {
+            "client": "azure" if api_version else "openai",
+            "model": model,
+            "endpoint": self._endpoint.shown,
+            "api_version": api_version,
+            **self._sampling,
+            "extra_body": without_secrets(self._extra_body),
+        }
+        self._identity: dict[str, JsonValue] = {name: value for name, value in identity.items() if value is not None}
+
+    def __repr__(self) -> str:
+        return f"OpenAITeacher({self._model!r}, base_url={self._endpoint.shown!r})"
+
+    def identity(self) -> dict[str, JsonValue]:
+        """Return client, model, endpoint and sampling."""
+        return self._identity
+
+    async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
+        """Ask once.
+
+        Raises `TeacherUnavailable` for what another try may cure, `TeacherRefused` for what stops the run, `Rejected`
+        for a question this teacher will not answer, and `ConfigurationError` for messages with images.
+        """
+        extra = options.get("extra_create_args", {})
+        body = {"model": self._model, **self._sampling, **request_body(messages, options), **self._extra_body, **extra}
+        if "max_tokens" in body:
+            body[self._length_name] = body.pop("max_tokens")
+        outcome = await cancellable(self._attempt(body), options.get("cancellation_token"))
+        if isinstance(outcome, AgentInstructError):
+            raise outcome
+        self._usage.prompt_tokens += outcome.usage.prompt_tokens
+        self._usage.completion_tokens += outcome.usage.completion_tokens
+        return outcome
+
+    async def create_stream(
+        self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]
+    ) -> AsyncGenerator[str | CreateResult, None]:
+        """Yield the whole content as one piece, then the result."""
+        result = await self.create(messages, **options)
+        if isinstance(result.content, str):
+            yield result.content
+        yield result
+
+    async def _attempt(self, body: dict[str, Any]) -> CreateResult | AgentInstructError:
+        # Errors of the transport hold the request with its key. Ours are returned and raised elsewhere, so that they
+        # carry none of these as their cause or context.
+        if self._client is None:
+            self._client = self._endpoint.connect(concurrency=self._concurrency, timeout=self._timeout)
+        try:
+            async with asyncio.timeout(self._timeout):
+                reply = await self._client.post("/chat/completions", body=body, cast_to=object)
+            return result_of(reply)
+        except TimeoutError:
+            return TeacherUnavailable(f"{self._endpoint.shown} gave no whole reply within {self._timeout:g} s")
+        except openai.APIStatusError as error:
+            said = self._scrubbed(error.body if error.body is not None else error.response.text)
+            return failure_of(
+                error.status_code,
+                said,
+                error.response.headers,
+                model=self._model,
+                endpoint=self._endpoint.shown,
+                key_variable=self._endpoint.key_variable,
+            )
+        except Rejected as error:
+            return Rejected(error.reason, self._endpoint.scrub(error.detail))
+        except TeacherUnavailable as error:
+            return TeacherUnavailable(self._endpoint.scrub(str(error)))
+        except _UNREADABLE as error:
+            return TeacherUnavailable(f"{self._endpoint.shown} sent a body that is not JSON ({type(error).__name__})")
+        except UnicodeEncodeError as error:
+            return Rejected("unencodable_text", f"the question holds {error.object[error.start : error.end]!a}")
+        except _BROKEN as error:
+            reason = self._endpoint.scrub(str(error.__cause__ or error))[:300] or type(error).__name__
+            return TeacherUnavailable(f"the connection to {self._endpoint.shown} failed: {reason}")
+
+    def _scrubbed(self, said: object) -> object:
+        match said:
+            case str():
+                return self._endpoint.scrub(said)
+            case Mapping():
+                return {name: self._scrubbed(value) for name, value in said.items()}
+            case _:
+                return said
+
+    async def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    def actual_usage(self) -> RequestUsage:
+        """Return the tokens of all replies so far, as the server counted them."""
+        return RequestUsage(self._usage.prompt_tokens, self._usage.completion_tokens)
+
+    def total_usage(self) -> RequestUsage:
+        """Return the same as `actual_usage`: nothing is answered from a cache here."""
+        return self.actual_usage()
+
+    def count_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
+        """Return an estimate, by the rule of thumb of `tokens.py`."""
+        return estimated_tokens(prompt_bytes(messages, {"tools": tools}))
+
+    def remaining_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
+        """Return what is left of an assumed context of 128,000 tokens."""
+        return _CONTEXT - self.count_tokens(messages, tools=tools)
+
+    @property
+    def capabilities(self) -> ModelInfo:
+        """Return the same as `model_info`."""
+        return _INFO
+
+    @property
+    def model_info(self) -> ModelInfo:
+        """Return what is assumed of any compatible server: text, tools and structured output."""
+        return _INFO

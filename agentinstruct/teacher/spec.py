@@ -1,0 +1,77 @@
+"""Opening a teacher from what a person writes: `offline`, `openai:MODEL`, `azure:DEPLOYMENT`, or a component file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from autogen_core.models import ChatCompletionClient
+
+from agentinstruct.errors import ConfigurationError
+
+AZURE_API_VERSION = "2024-10-21"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How a teacher is asked; None is not sent, so the server's own default holds."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int = 4096
+    timeout: float = 300.0
+
+
+def open_client(
+    spec: str | ChatCompletionClient,
+    *,
+    base_url: str | None = None,
+    sampling: Sampling | None = None,
+    concurrency: int = 64,
+) -> ChatCompletionClient:
+    """Return the bare client that `spec` names; any AutoGen client is taken as it is.
+
+    A component file is code: AutoGen imports whatever modules it names, so it is only loaded because the user named
+    it. Raises `ConfigurationError` with the specs there are.
+    """
+    if isinstance(spec, ChatCompletionClient):
+        return spec
+    sampling = sampling or Sampling()
+    kind, _, name = spec.partition(":")
+    if kind in ("openai", "azure") and name:
+        from agentinstruct.teacher.openai import OpenAITeacher  # the openai package takes 0.5 s to import
+
+        return OpenAITeacher(
+            name,
+            base_url=base_url,
+            api_version=AZURE_API_VERSION if kind == "azure" else None,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            timeout=sampling.timeout,
+            concurrency=concurrency,
+        )
+    if spec == "offline":
+        from agentinstruct.teacher.offline import OfflineTeacher
+
+        return OfflineTeacher()
+    if spec.endswith(".json"):
+        return _load_component(Path(spec))
+    raise ConfigurationError(
+        f"no teacher {spec!r}: give offline, openai:MODEL (with --base-url for any compatible server), "
+        "azure:DEPLOYMENT, or an AutoGen component file ending in .json"
+    )
+
+
+def _load_component(path: Path) -> ChatCompletionClient:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the component file {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{path} is not JSON: {error}") from error
+    try:
+        return ChatCompletionClient.load_component(config)
+    except Exception as error:  # AutoGen imports and runs what the file names, so anything may come out
+        raise ConfigurationError(f"{path} is no AutoGen model client: {type(error).__name__}: {error}") from error

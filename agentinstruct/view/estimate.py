@@ -1,0 +1,39 @@
+"""An estimate for a terminal, and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from agentinstruct.estimate import SECONDS_PER_CALL, Estimate
+
+
+def as_json(estimate: Estimate) -> dict[str, Any]:
+    """Return the estimate in plain JSON values."""
+    return {**asdict(estimate), "calls": estimate.calls}
+
+
+def show(estimate: Estimate) -> None:
+    """Print the estimate and what it rests on."""
+    console = Console()
+    table = Table("flow", "items", "calls", "tokens in", "tokens out", box=None)
+    for flow in estimate.flows:
+        numbers = (flow.items, flow.calls, flow.prompt_tokens, flow.completion_tokens)
+        table.add_row(flow.flow, *(f"{number:,}" for number in numbers))
+    console.print(table)
+    cost = "unknown: no price for this model" if estimate.dollars is None else f"${estimate.dollars:,.2f}"
+    console.print(f"cost {cost}; time about {_duration(estimate.seconds)}")
+    console.print(
+        "Tried on a few seeds with the offline teacher, which declines much that a model would do: expect more. "
+        f"Tokens are four characters each; a hosted call is taken to last {SECONDS_PER_CALL:g} s.",
+        style="dim",
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,97 @@
+"""A run's progress: one live block on a terminal, plain lines elsewhere, JSON lines for machines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from agentinstruct.run import Progress, Run
+
+_LIVE_EVERY = 0.25
+_LINE_EVERY = 10.0
+
+
+def _figures(run: Run) -> dict[str, object]:
+    progress = run.progress
+    seconds = max(time.monotonic() - progress.started, 1e-3)
+    return {
+        "seeds": progress.seeds,
+        "items": progress.items,
+        "done": progress.done,
+        "failed": progress.failed,
+        "running": progress.running,
+        "pairs": progress.pairs,
+        "rejections": progress.rejections.total(),
+        "calls": progress.calls,
+        "calls_a_second": round(progress.calls / seconds, 1),
+        "prompt_tokens": progress.prompt_tokens,
+        "completion_tokens": progress.completion_tokens,
+        "dollars": run.stack.prices.total(progress.usage),
+        "seconds": round(seconds, 1),
+        "seconds_left": _seconds_left(progress, seconds),
+    }
+
+
+def _seconds_left(progress: Progress, seconds: float) -> float | None:
+    """Extrapolate from the items of this call; None before the first, or while seeds are still being read."""
+    worked = progress.done + progress.failed - progress.reused
+    if not worked or not progress.all_read:
+        return None
+    return round((progress.items - progress.done - progress.failed) * seconds / worked, 1)
+
+
+def _block(run: Run) -> Table:
+    figures = _figures(run)
+    dollars, left = figures["dollars"], figures["seconds_left"]
+    table = Table.grid(padding=(0, 2))
+    items = f"{figures['done']} done, {figures['failed']} failed, {figures['running']} running of {figures['items']}"
+    table.add_row("items", items if run.progress.all_read else f"{items} so far")
+    table.add_row("pairs", f"{figures['pairs']}, {figures['rejections']} rejections")
+    table.add_row("calls", f"{figures['calls']} ({figures['calls_a_second']} a second)")
+    tokens = f"{figures['prompt_tokens']} in, {figures['completion_tokens']} out"
+    table.add_row("tokens", tokens if dollars is None else f"{tokens}, ${dollars:.4f}")
+    table.add_row("time", f"{figures['seconds']} s" + (f", about {left} s left" if left is not None else ""))
+    return table
+
+
+@asynccontextmanager
+async def shown(run: Run, console: Console, *, as_json: bool) -> AsyncIterator[None]:
+    """Show `run` while the block runs, in the way that suits where the output goes."""
+    if console.is_terminal and not as_json:
+        with Live(_block(run), console=console, refresh_per_second=4, transient=True) as live:
+            async with _every(_LIVE_EVERY, lambda: live.update(_block(run))):
+                yield
+        return
+
+    def line() -> None:
+        figures = _figures(run)
+        if as_json:
+            print(json.dumps({"event": "progress", **figures}), flush=True)
+        else:
+            console.print(
+                " · ".join(f"{name} {figures[name]}" for name in ("items", "done", "failed", "pairs", "calls"))
+            )
+
+    async with _every(_LINE_EVERY, line):
+        yield
+
+
+@asynccontextmanager
+async def _every(seconds: float, show: Callable[[], None]) -> AsyncIterator[None]:
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            show()
+
+    task = asyncio.create_task(tick())
+    try:
+        yield
+    finally:
+        task.cancel()

@@ -1,0 +1,86 @@
+"""One seed's tree: what each agent was asked and said, and which pairs and rejections came of it.
+
+Pairs that share their first questions share a branch, so the tree is the one the flow walked.
+"""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.padding import Padding
+from rich.text import Text
+from rich.tree import Tree
+
+from agentinstruct.preview import Preview
+from agentinstruct.records import Pair, Rejection
+from agentinstruct.teacher.journaled import Exchange
+
+
+def show(preview: Preview, console: Console, *, length: int | None = 300) -> None:
+    """Print the tree; texts are cut to `length` characters unless it is None."""
+    seed = preview.seed
+    root = Tree(
+        f"[bold]{escape(preview.skill.name)}[/bold] on {escape(seed.source or seed.id)} "
+        f"({seed.kind}, {len(seed.text.split())} words)"
+    )
+    _said(root, "seed", seed.text, length)
+    branches: dict[tuple[str, ...], Tree] = {(): root}
+    outcomes: list[Pair | Rejection] = [*preview.pairs, *preview.rejections]
+    order = {key: place for place, key in enumerate(preview.exchanges)}
+    outcomes.sort(key=lambda outcome: [order.get(key, -1) for key in _path(outcome)])
+    for outcome in outcomes:
+        path = _path(outcome)
+        for depth in range(1, len(path) + 1):
+            if path[:depth] not in branches:
+                exchange = preview.exchanges.get(path[depth - 1])
+                parent = branches[path[: depth - 1]]
+                branches[path[:depth]] = _exchange(parent, exchange, length) if exchange else parent
+        _outcome(branches[path], outcome, length)
+    console.print(root)
+    console.print(
+        f"{len(preview.exchanges)} calls, {len(preview.pairs)} pairs, {len(preview.rejections)} rejections; "
+        "nothing was written"
+    )
+
+
+def _path(outcome: Pair | Rejection) -> tuple[str, ...]:
+    return tuple(asked.request for asked in outcome.lineage.asked) if outcome.lineage else ()
+
+
+def _exchange(parent: Tree, exchange: Exchange, length: int | None) -> Tree:
+    branch = parent.add(f"[cyan]{escape(exchange.agent)}[/cyan]")
+    asked = [message["content"] for message in json.loads(exchange.request) if message["role"] != "system"]
+    _said(branch, "asked", "\n".join(map(str, asked)), length)
+    _said(branch, "said", _readable(json.loads(exchange.reply)[0]), length)
+    return branch
+
+
+def _outcome(branch: Tree, outcome: Pair | Rejection, length: int | None) -> None:
+    if isinstance(outcome, Rejection):
+        detail = f": {outcome.detail}" if outcome.detail else ""
+        branch.add(Text(f"✗ {outcome.stage}: {outcome.reason}{_cut(detail, length)}", style="red"))
+        return
+    verdicts = ", ".join(verdict.check for verdict in outcome.verdicts) or "no check"
+    pair = branch.add(Text(f"✓ pair {outcome.id} ({outcome.type}; passed {verdicts})", style="green"))
+    for message in outcome.messages:
+        _said(pair, message.role, message.content or "", length)
+
+
+def _said(branch: Tree, label: str, text: str, length: int | None) -> None:
+    branch.add(Group(Text(label, style="dim"), Padding(Text(_cut(text, length)), (0, 0, 0, 2))))
+
+
+def _readable(content: object) -> str:
+    """Return a reply for reading: JSON indented, text as it is."""
+    if not isinstance(content, str):
+        return json.dumps(content, ensure_ascii=False, indent=1)
+    try:
+        return json.dumps(json.loads(content), ensure_ascii=False, indent=1)
+    except ValueError:
+        return content
+
+
+def _cut(text: str, length: int | None) -> str:
+    return text if length is None or len(text) <= length else f"{text[:length].rstrip()} …"

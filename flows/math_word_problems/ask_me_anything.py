@@ -1,0 +1,54 @@
+"""Orca-Math's Ask Me Anything (section 2): a problem told as a fact, then each of its numbers hidden in turn."""
+
+from __future__ import annotations
+
+import asyncio
+
+from agentinstruct.agent import Ask
+from agentinstruct.errors import Rejected
+from agentinstruct.flow import trace
+from agentinstruct.records import Content, Instruction, Rejection
+from agentinstruct.replies import Problem, Statement
+from agentinstruct.verify import find_numbers, parse_number
+
+
+async def seed_and_hidden_numbers(content: Content, ask: Ask) -> list[Instruction]:
+    """Return the seed's own problem and one new problem for each number that can be hidden.
+
+    The hidden number is the gold answer, so every solution can be verified for nothing.
+    """
+    answer = str(ask.seed.meta.get("answer", ""))
+    if parse_number(answer) is None:
+        raise Rejected("no_answer", f"the seed's answer is no number: {answer!r}")
+    seed_problem = _instruction(content, content.text, "seed_problem", gold=answer)
+    statement = await ask("statement_writer", returns=Statement, problem=content.text, answer=answer)
+    told = statement.statement
+    marked = [
+        (
+            f"{told[: number.start]}[[{told[number.start : number.end]}]]{told[number.end :]}",
+            told[number.start : number.end],
+        )
+        for number in find_numbers(told)
+    ]
+    hidden = await asyncio.gather(*(_hide(text, gold, content, ask.branch(text)) for text, gold in marked))
+    before = ask.asked
+    return [seed_problem, *(each.model_copy(update={"asked": before + each.asked}) for each in hidden if each)]
+
+
+async def _hide(marked: str, gold: str, content: Content, ask: Ask) -> Instruction | None:
+    try:
+        problem = await ask("number_hider", returns=Problem, statement=marked)
+        if not problem.suitable or not problem.problem.strip():
+            raise Rejected("unsuitable_number", marked)
+        if problem.problem.strip() == content.text.strip():
+            raise Rejected("unchanged", problem.problem)
+    except Rejected as rejected:
+        lineage = trace(ask.seed, ask.flow, content=content, asked=ask.asked)
+        ask.reject(Rejection(stage="instruct", reason=rejected.reason, detail=rejected.detail, lineage=lineage))
+        return None
+    instruction = _instruction(content, problem.problem.strip(), "ask_me_anything", gold=gold)
+    return instruction.model_copy(update={"asked": ask.asked})
+
+
+def _instruction(content: Content, problem: str, name: str, *, gold: str) -> Instruction:
+    return Instruction.of(content.id, problem, type=name, form="number", question=problem, expected=gold)

@@ -1,0 +1,329 @@
+"""A real server on loopback that speaks OpenAI's chat completions, answers as told, and fails as told.
+
+In a test: the fixture `openai_server`, or `with OpenAIServer(answer) as server: … server.base_url …`.
+As a process that outlives a killed client: `python -m tests.openai_server --latency 0.1`, which prints its base URL;
+its counts are at `/stats` and it stops when its standard input closes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import importlib
+import json
+import random
+import socket
+import struct
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import Any, Literal
+
+from aiohttp import web
+
+Answer = Callable[[dict[str, Any]], str | dict[str, Any]]
+"""Gets the request's JSON and returns the reply's content, or the whole `message`."""
+Kind = Literal[
+    "status",  # an error reply with `status`, `body` and `headers`
+    "reset_before_headers",
+    "reset_within_headers",
+    "reset_within_body",
+    "trickle",  # the right reply, one byte every `seconds`
+    "hang",  # nothing at all for `seconds`
+    "truncated_json",  # half a body, said to be whole
+    "not_json",
+    "no_choices",
+    "malformed_reply",  # a whole reply whose content is not what was asked for
+    "length",  # half the content, finish_reason length
+    "content_filter",  # finish_reason content_filter
+    "refusal",  # structured output's own field for a model that refuses
+    "without_usage",
+    "endless",  # a body that does not stop
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing that goes wrong with one request."""
+
+    kind: Kind = "status"
+    status: int = 500
+    code: str | None = None
+    message: str = "the server is not well"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.05
+
+    @classmethod
+    def throttled(cls, seconds: float | None = None, *, date: bool = False) -> Fault:
+        """Make a 429, with Retry-After as seconds or as a date if `seconds` is given."""
+        headers: dict[str, str] = {}
+        if seconds is not None:
+            headers["Retry-After"] = formatdate(time.time() + seconds, usegmt=True) if date else f"{seconds:g}"
+        return cls(status=429, code="rate_limit_exceeded", message="too many requests", headers=headers)
+
+
+Faults = Callable[[int, dict[str, Any]], Fault | None]
+"""Gets the number of the request, from 0, and its JSON; returns what goes wrong with it."""
+
+
+def echo(request: dict[str, Any]) -> str:
+    """Answer with the last message."""
+    return str(request["messages"][-1]["content"])
+
+
+class OpenAIServer:
+    """Serves in a thread of its own while the `with` block lasts; its counts may be read at any time.
+
+    `faults` is a callable, or a sequence of which each request takes one until it is used up (None: all is well).
+    """
+
+    def __init__(
+        self,
+        answer: Answer = echo,
+        *,
+        faults: Faults | Iterable[Fault | None] = (),
+        latency: float = 0.0,
+        jitter: float = 0.0,
+        key: str | None = None,
+        port: int = 0,
+    ) -> None:
+        self.answer = answer
+        self.fail(faults)
+        self.latency, self.jitter, self.key, self.port = latency, jitter, key, port
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.arrivals: list[float] = []
+        """Monotonic seconds."""
+        self.bodies: Counter[str] = Counter()
+        """How often each distinct body came, by its hash."""
+        self.answered = 0
+        self.billed = {"prompt_tokens": 0, "completion_tokens": 0}
+        """The tokens of every reply that was made, whether it arrived or not."""
+        self.in_flight = self.in_flight_max = 0
+        self._random = random.Random(0)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = threading.Event()
+        self._started = threading.Event()
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def duplicates(self) -> int:
+        """Requests whose body had come before."""
+        return self.bodies.total() - len(self.bodies)
+
+    def fail(self, faults: Faults | Iterable[Fault | None]) -> None:
+        """Plan what goes wrong from now on."""
+        if callable(faults):
+            self._faults = faults
+            return
+        plan: Iterator[Fault | None] = iter(faults)
+        self._faults = lambda _number, _request: next(plan, None)
+
+    def stats(self) -> dict[str, Any]:
+        return {
+            "requests": len(self.arrivals),
+            "distinct": len(self.bodies),
+            "duplicates": self.duplicates,
+            "answered": self.answered,
+            "billed": self.billed,
+            "in_flight": self.in_flight,
+            "in_flight_max": self.in_flight_max,
+            "arrivals": self.arrivals,
+        }
+
+    def __enter__(self) -> OpenAIServer:
+        self._thread = threading.Thread(target=lambda: asyncio.run(self.serve()), daemon=True)
+        self._thread.start()
+        if not self._started.wait(10):
+            raise RuntimeError("the test server did not start")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join(10)
+
+    async def serve(self) -> None:
+        """Serve until `__exit__`, or for ever when run as a process."""
+        app = web.Application(client_max_size=2**26)
+        for path in ("/v1/chat/completions", "/openai/deployments/{deployment}/chat/completions"):
+            app.router.add_post(path, self._complete)
+        app.router.add_get("/stats", self._tell)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=4096)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._started.set()
+        await self._ended.wait()
+        await runner.cleanup()
+
+    async def _tell(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.stats())
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        raw = await request.read()
+        question = json.loads(raw)
+        number = len(self.arrivals)
+        self.arrivals.append(time.monotonic())
+        self.requests.append(question)
+        self.headers.append(dict(request.headers))
+        self.bodies[hashlib.sha256(raw).hexdigest()] += 1
+        self.in_flight += 1
+        self.in_flight_max = max(self.in_flight_max, self.in_flight)
+        try:
+            if self.latency or self.jitter:
+                await asyncio.sleep(self.latency + self._random.uniform(0, self.jitter))
+            return await self._reply(request, question, self._faults(number, question))
+        finally:
+            self.in_flight -= 1
+
+    async def _reply(self, request: web.Request, question: dict[str, Any], fault: Fault | None) -> web.StreamResponse:
+        if self.key is not None and request.headers.get("Authorization") != f"Bearer {self.key}":
+            shown = request.headers.get("Authorization", "")
+            fault = Fault(status=401, code="invalid_api_key", message=f"Incorrect API key provided: {shown}")
+        if fault is not None and fault.kind == "status":
+            error = {"message": fault.message, "type": "error", "param": None, "code": fault.code}
+            return web.json_response({"error": error}, status=fault.status, headers=fault.headers)
+        if fault is not None and fault.kind in _WIRE_FAULTS:
+            return await _WIRE_FAULTS[fault.kind](request, json.dumps(self._body(question, None)).encode(), fault)
+        return web.json_response(self._body(question, fault))
+
+    def _body(self, question: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
+        given = self.answer(question)
+        message = {"role": "assistant", "content": given} if isinstance(given, str) else {"role": "assistant", **given}
+        content = message.get("content") or ""
+        finish = "tool_calls" if message.get("tool_calls") else "stop"
+        match fault.kind if fault else None:
+            case "length":
+                message["content"], finish = content[: len(content) // 2], "length"
+            case "content_filter":
+                message["content"], finish = "", "content_filter"
+            case "refusal":
+                message |= {"content": None, "refusal": "I cannot help with that."}
+            case "malformed_reply":
+                message["content"] = '{"unexpected": ' + json.dumps(content)
+            case _:
+                pass
+        said = sum(len(str(turn.get("content") or "")) for turn in question["messages"])
+        usage = {"prompt_tokens": 4 + said // 4, "completion_tokens": 1 + len(str(message["content"] or "")) // 4}
+        self.answered += 1
+        for name, tokens in usage.items():
+            self.billed[name] += tokens
+        body: dict[str, Any] = {
+            "id": f"chatcmpl-{self.answered}",
+            "object": "chat.completion",
+            "created": 0,
+            "model": question.get("model", ""),
+            "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
+            "usage": {**usage, "total_tokens": sum(usage.values())},
+        }
+        if fault is not None and fault.kind == "no_choices":
+            body["choices"] = []
+        if fault is not None and fault.kind == "without_usage":
+            del body["usage"]
+        return body
+
+
+WireFault = Callable[[web.Request, bytes, Fault], Awaitable[web.StreamResponse]]
+
+
+def _abort(request: web.Request) -> web.StreamResponse:
+    """Close the connection so that the other side gets a reset, not an end."""
+    transport = request.transport
+    if transport is not None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    raise asyncio.CancelledError  # ends this handler without a word more
+
+
+async def _reset_before_headers(request: web.Request, _body: bytes, _fault: Fault) -> web.StreamResponse:
+    return _abort(request)
+
+
+async def _reset_within_headers(request: web.Request, _body: bytes, fault: Fault) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: applica")
+    await asyncio.sleep(fault.seconds)  # what is still on its way when a reset is sent may never be read
+    return _abort(request)
+
+
+async def _begin(request: web.Request, length: int | None) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response.content_length = length
+    await response.prepare(request)
+    return response
+
+
+async def _reset_within_body(request: web.Request, body: bytes, fault: Fault) -> web.StreamResponse:
+    response = await _begin(request, len(body))
+    await response.write(body[: len(body) // 2])
+    await asyncio.sleep(fault.seconds)
+    return _abort(request)
+
+
+async def _trickle(request: web.Request, body: bytes, fault: Fault) -> web.StreamResponse:
+    response = await _begin(request, len(body))
+    for place in range(len(body)):
+        await response.write(body[place : place + 1])
+        await asyncio.sleep(fault.seconds)
+    return response
+
+
+async def _hang(request: web.Request, _body: bytes, fault: Fault) -> web.StreamResponse:
+    await asyncio.sleep(fault.seconds)
+    return _abort(request)
+
+
+async def _truncated(_request: web.Request, body: bytes, _fault: Fault) -> web.StreamResponse:
+    return web.Response(body=body[: len(body) // 2], content_type="application/json")
+
+
+async def _not_json(_request: web.Request, _body: bytes, _fault: Fault) -> web.StreamResponse:
+    return web.Response(text="<html>Bad gateway</html>", content_type="text/html")
+
+
+async def _endless(request: web.Request, _body: bytes, _fault: Fault) -> web.StreamResponse:
+    response = await _begin(request, None)
+    while True:
+        await response.write(b" " * 2**20)
+
+
+_WIRE_FAULTS: Mapping[str, WireFault] = {
+    "reset_before_headers": _reset_before_headers,
+    "reset_within_headers": _reset_within_headers,
+    "reset_within_body": _reset_within_body,
+    "trickle": _trickle,
+    "hang": _hang,
+    "truncated_json": _truncated,
+    "not_json": _not_json,
+    "endless": _endless,
+}
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--jitter", type=float, default=0.0)
+    parser.add_argument("--answer", default="tests.openai_server:echo", help="module:function, request JSON to content")
+    options = parser.parse_args()
+    module, _, name = options.answer.partition(":")
+    answer: Answer = getattr(importlib.import_module(module), name)
+    with OpenAIServer(answer, latency=options.latency, jitter=options.jitter, port=options.port) as server:
+        print(server.base_url, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _main()
