@@ -247,8 +247,9 @@ def _generate(options: RunOptions, *, as_json: bool) -> Summary:
 
 
 def _tell_unused(run: Run, console: Any) -> None:
-    for kind, number in sorted(run.progress.unused.items()):
-        console.print(f"not used: {number} seeds of kind {kind}, which no chosen flow takes", markup=False)
+    for kind, number in sorted(run.progress.unused_count.items()):
+        named = ", ".join(run.progress.unused[kind]) + (", …" if number > len(run.progress.unused[kind]) else "")
+        console.print(f"not used: {number} seeds of kind {kind}, which no chosen flow takes ({named})", markup=False)
     if run.progress.skipped:
         console.print(f"skipped: {run.progress.skipped} sources, each named above", markup=False)
 

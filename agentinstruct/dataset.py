@@ -25,6 +25,7 @@ _LINEAGE = pa.struct(
     [
         ("seed_id", pa.string()),
         ("seed_hash", pa.string()),
+        ("path", pa.string()),
         ("flow", pa.string()),
         ("content_id", pa.string()),
         ("transformation", pa.string()),

@@ -235,6 +235,7 @@ def trace(
     return Lineage(
         seed_id=seed.id,
         seed_hash=content_hash(seed.text),
+        path=str(seed.meta.get("path") or ""),
         source=seed.source,
         license=seed.license,
         flow=flow_name,

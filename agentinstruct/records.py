@@ -139,6 +139,8 @@ class Lineage(Record):
 
     seed_id: str
     seed_hash: str
+    path: str = ""
+    """The file, and the line for rows, that the seed was read from; `source` is where that came from in turn."""
     source: str
     license: str
     flow: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -35,6 +35,8 @@ from agentinstruct.teacher.journaled import Exchange
 
 _CHUNK = 16
 """Seeds read ahead in a thread, so that parsing a long PDF does not hold up the questions in flight."""
+_NAMED = 3
+"""Unused seeds of a kind that are named; there may be thousands."""
 _FLUSH = 1_000
 """Finished items passed over before a wait for the journal, so that its queue stays short."""
 
@@ -58,8 +60,9 @@ class Progress:
     completion_tokens: int = 0
     usage: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     skipped: int = 0
-    unused: Counter[str] = field(default_factory=Counter)
-    """Seeds that no chosen flow takes, by kind."""
+    unused: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Where the seeds that no chosen flow takes are, by kind; only the first of each kind are named."""
+    unused_count: Counter[str] = field(default_factory=Counter)
     all_read: bool = False
 
 
@@ -150,7 +153,7 @@ class Run:
             takers = [skill for skill in self.skills if seed.kind in skill.flow.kinds]
             self.progress.seeds += 1
             if not takers:
-                self.progress.unused[seed.kind] += 1
+                self._note_unused(seed)
             for skill in takers:
                 self.journal.register(seed, skill.name, position=position, call=self._call)
                 position += 1
@@ -159,6 +162,12 @@ class Run:
                     yield each
                 elif self.progress.reused % _FLUSH == 0:
                     await self.journal.write()
+
+    def _note_unused(self, seed: Seed) -> None:
+        self.progress.unused_count[seed.kind] += 1
+        named = self.progress.unused[seed.kind]
+        if len(named) < _NAMED:
+            named.append(str(seed.meta.get("path") or seed.source or seed.id))
 
     def _pending(self, skill: Skill, seed: Seed) -> _Work | None:
         """Return the item unless an earlier call finished it with the same flow, teacher and seed text."""

@@ -21,6 +21,7 @@ _MARKS = (
 )
 _LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r", "shift_jis", "euc_jp"]
 _LEGACY += ["gb18030", "big5", "euc_kr", "utf_16_le", "utf_16_be"]
+_SIGN_IN_WORD = re.compile(r"[^\W\d_][¢£¥¦§©¬®°±²³´¶¹¼½¾¿][^\W\d_]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x9f\u200b\ufeff]")
 
 
@@ -97,4 +98,15 @@ def _guess(sample: bytes) -> str:
         best = charset_normalizer.from_bytes(sample, cp_isolation=_LEGACY).best()
     if best is None:
         raise Unreadable("is in no encoding that could be told: save it as UTF-8")
-    return best.encoding
+    return "cp1252" if best.encoding == "cp1250" and _reads_as_western(sample) else best.encoding
+
+
+def _reads_as_western(sample: bytes) -> bool:
+    """Tell Western from Central European text, which charset-normalizer finds alike: it took French for Hungarian.
+
+    The letters that only the latter has fall on signs of the former, which do not stand within words.
+    """
+    try:
+        return not _SIGN_IN_WORD.search(sample.decode("cp1252"))
+    except UnicodeDecodeError:
+        return False

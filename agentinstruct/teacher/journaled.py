@@ -17,6 +17,7 @@ from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, 
 from autogen_core.tools import Tool
 from pydantic import BaseModel
 
+from agentinstruct.errors import Rejected
 from agentinstruct.records import Asked, content_hash
 from agentinstruct.teacher.layer import Layer, RequestOptions, identity_of
 
@@ -80,28 +81,33 @@ class Journaled(Layer):
 
     async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
         """Answer from the journal, else ask `inner` and record."""
-        identity = identity_of(self.inner)
         request = _describe(messages, options)
-        same = content_hash(_FORMAT, self._agent, identity, request)
+        same = content_hash(_FORMAT, self._agent, identity_of(self.inner), request)
         occurrence = self._scope.occurrences[same]
         self._scope.occurrences[same] += 1
         key = content_hash(same, self._scope.path, occurrence)
         self._scope.asked.append(Asked(agent=self._agent, prompt=self._prompt_hash, request=key))
         if known := self._recorder.find(key):
             return _restore(known)
-        result = await self.inner.create(messages, **options)
-        await self._recorder.record(
-            Exchange(
-                key=key,
-                agent=self._agent,
-                model=str(identity.get("model", "")),
-                request=json.dumps(request["messages"], ensure_ascii=False),
-                reply=_dump(result),
-                prompt_tokens=result.usage.prompt_tokens,
-                completion_tokens=result.usage.completion_tokens,
-            )
-        )
+        try:
+            result = await self.inner.create(messages, **options)
+        except Rejected as rejected:  # a refusal was paid for as well, and would be given again
+            await self._record(key, request, json.dumps({"reason": rejected.reason, "detail": rejected.detail}))
+            raise
+        await self._record(key, request, _dump(result), result.usage)
         return result
+
+    async def _record(self, key: str, request: dict[str, Any], reply: str, usage: RequestUsage | None = None) -> None:
+        exchange = Exchange(
+            key=key,
+            agent=self._agent,
+            model=str(identity_of(self.inner).get("model", "")),
+            request=json.dumps(request["messages"], ensure_ascii=False),
+            reply=reply,
+            prompt_tokens=usage.prompt_tokens if usage else 0,
+            completion_tokens=usage.completion_tokens if usage else 0,
+        )
+        await self._recorder.record(exchange)
 
 
 def _describe(messages: Sequence[LLMMessage], options: RequestOptions) -> dict[str, Any]:
@@ -151,7 +157,10 @@ def _dump(result: CreateResult) -> str:
 
 
 def _restore(text: str) -> CreateResult:
-    content, finish_reason, usage, thought = json.loads(text)
+    recorded = json.loads(text)
+    if isinstance(recorded, dict):
+        raise Rejected(**recorded)
+    content, finish_reason, usage, thought = recorded
     if not isinstance(content, str):
         content = [FunctionCall(**call) for call in content]
     return CreateResult(

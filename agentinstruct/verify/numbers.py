@@ -9,7 +9,29 @@ from fractions import Fraction
 _LONGEST_ANSWER = 200
 """Characters; an answer that is a number is far shorter, and Python refuses to read integers of thousands of digits."""
 
-_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+_WORDS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+]
 NUMBER_WORDS = {word: Fraction(value) for value, word in enumerate(_WORDS)}
 """The number words that are read, zero to twenty."""
 
@@ -22,7 +44,9 @@ _LONE = re.compile(
     r"(?P<rest>\s?%|\s?[$€£¥₹]|[\s°][^\d]*|[a-zA-Zµ²³°/]+[^\d]*)?\s*[.!]?",
 )
 _LONE_WORD = re.compile(r"(?P<sign>minus |negative )?(?P<word>[a-z]+)(?:\s[^\d]*)?\.?", re.I)
-_RUNNING = re.compile(rf"(?<![\w.,/:])(?P<sign>(?<![^\s(\[=])[-−])?(?<!\d-)(?P<currency>[$€£¥₹])?{_AMOUNT}(?![\w/])(?![.,:]\d)")
+_RUNNING = re.compile(
+    rf"(?<![\w.,/:])(?P<sign>(?<![^\s(\[=])[-−])?(?<!\d-)(?P<currency>[$€£¥₹])?{_AMOUNT}(?![\w/])(?![.,:]\d)"
+)
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 _BEFORE_YEAR = re.compile(rf"\b(?:in|since|until|till|year|before|after|during|by|from|of|{_MONTHS}),? \Z", re.I)
 _AFTER_YEAR = re.compile(r"\s*(?:[.,;:!?)]|\Z|[A-Z]|(?:he|she|they|it|we|the|a|an|to|and|until|was|were|is|when)\b)")

@@ -53,7 +53,8 @@ def _exchange(parent: Tree, exchange: Exchange, length: int | None) -> Tree:
     branch = parent.add(f"[cyan]{escape(exchange.agent)}[/cyan]")
     asked = [message["content"] for message in json.loads(exchange.request) if message["role"] != "system"]
     _said(branch, "asked", "\n".join(map(str, asked)), length)
-    _said(branch, "said", _readable(json.loads(exchange.reply)[0]), length)
+    reply = json.loads(exchange.reply)
+    _said(branch, "said", reply["reason"] if isinstance(reply, dict) else _readable(reply[0]), length)
     return branch
 
 

@@ -38,12 +38,19 @@ def test_each_usual_way_of_writing_a_number_is_read(text: str, value: Fraction) 
     assert parse_number(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "apples", "3 or 4", "about 17", "1/0", "B2", "12:30", "1,2,3", "9" * 5000, "١٢x3"])
+@pytest.mark.parametrize(
+    "text", ["", "apples", "3 or 4", "about 17", "1/0", "B2", "12:30", "1,2,3", "9" * 5000, "١٢x3"]
+)
 def test_what_is_no_single_number_is_refused(text: str) -> None:
     assert parse_number(text) is None
 
 
-@given(st.integers(-(10**12), 10**12), st.integers(0, 99), st.sampled_from(["", "$", "€", "£"]), st.sampled_from(["", ".", " pears"]))
+@given(
+    st.integers(-(10**12), 10**12),
+    st.integers(0, 99),
+    st.sampled_from(["", "$", "€", "£"]),
+    st.sampled_from(["", ".", " pears"]),
+)
 def test_a_number_written_with_commas_and_currency_reads_back(whole: int, cents: int, currency: str, end: str) -> None:
     sign = "-" if whole < 0 else ""
     written = f"{sign}{currency}{abs(whole):,}.{cents:02d}{end}"

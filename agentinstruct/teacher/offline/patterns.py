@@ -10,13 +10,25 @@ _CLASSES = {"d": "0123456789", "w": string.ascii_lowercase + string.digits, "s":
 
 def example_of(pattern: str, preferred: str, least: int = 0, most: int | None = None, place: int = 0) -> str:
     """Return a string that `pattern` matches, `preferred` itself where it does; different `place`s vary where they can."""
-    candidates = [preferred, preferred.lower(), preferred.upper(), re.sub(r"\W+", "-", preferred.lower()).strip("-"), "1", "0.5", "a"]
+    candidates = [
+        preferred,
+        preferred.lower(),
+        preferred.upper(),
+        re.sub(r"\W+", "-", preferred.lower()).strip("-"),
+        "1",
+        "0.5",
+        "a",
+    ]
     for extra in range(0, 40):
         try:
             candidates.append(_Reader(pattern, place, extra).alternatives())
         except (IndexError, ValueError):
             break
-    usable = [text for text in candidates if len(text) >= least and (most is None or len(text) <= most) and re.search(pattern, text)]
+    usable = [
+        text
+        for text in candidates
+        if len(text) >= least and (most is None or len(text) <= most) and re.search(pattern, text)
+    ]
     return usable[0] if usable else candidates[-1]
 
 
@@ -104,7 +116,11 @@ class _Reader:
             else:
                 members += character
         self._at += 1
-        return "".join(c for c in string.ascii_lowercase + string.digits + "-_ " if c not in members) if negated else members
+        return (
+            "".join(c for c in string.ascii_lowercase + string.digits + "-_ " if c not in members)
+            if negated
+            else members
+        )
 
     def _repetition(self) -> tuple[int, int]:
         match self._peek():
@@ -117,7 +133,10 @@ class _Reader:
             case "{":
                 end = self._pattern.index("}", self._at)
                 low, _, high = self._pattern[self._at + 1 : end].partition(",")
-                bounds = (int(low or 0), int(high) if high else int(low or 0) + (1_000 if "," in self._pattern[self._at : end] else 0))
+                bounds = (
+                    int(low or 0),
+                    int(high) if high else int(low or 0) + (1_000 if "," in self._pattern[self._at : end] else 0),
+                )
                 self._at = end
             case _:
                 return 1, 1

@@ -10,9 +10,13 @@ from typing import Any
 from agentinstruct.teacher.offline.patterns import example_of
 from agentinstruct.teacher.offline.wording import Wording
 
-_SHORT = re.compile(r"title|subject|topic|name|word|label|tag|keyword|term|category|head|theme|author|key|id$|kind|type")
+_SHORT = re.compile(
+    r"title|subject|topic|name|word|label|tag|keyword|term|category|head|theme|author|key|id$|kind|type"
+)
 _LINES = re.compile(r"^lines?$|verse|stanza")
-_LONG = re.compile(r"text|summary|poem|story|essay|body|passage|description|explanation|reason|response|content|article")
+_LONG = re.compile(
+    r"text|summary|poem|story|essay|body|passage|description|explanation|reason|response|content|article"
+)
 _FORMATS = {
     "date-time": "{year}-06-15T12:00:00Z", "date": "{year}-06-15", "time": "12:00:00Z", "duration": "PT1H", "email": "reader{place}@example.org",
     "name-email": "Reader <reader{place}@example.org>", "uri": "https://example.org/{place}", "ipv4": "192.0.2.{octet}", "ipv6": "2001:db8::{place}",
@@ -38,7 +42,9 @@ def fill_string(schema: dict[str, Any], wording: Wording, name: str, place: int)
         return str(place)
     if form in _FORMATS:
         year = next((int(number) for number in wording.numbers if 1000 <= number <= 2024), 2000)
-        return _FORMATS[form].format(year=year + place % 10 if year < 2000 else year - place % 10, place=place + 1, octet=place % 250 + 1)
+        return _FORMATS[form].format(
+            year=year + place % 10 if year < 2000 else year - place % 10, place=place + 1, octet=place % 250 + 1
+        )
     if form in ("base64", "byte"):
         return "d29yZHM="
     return _fitted(_words(wording, name.lower(), place), wording, least, most, place)
@@ -101,7 +107,9 @@ def _bounds(schema: dict[str, Any], whole: bool) -> tuple[float, float]:
         low = max(low, math.floor(above) + 1 if whole else math.nextafter(above, math.inf))
     if (below := schema.get("exclusiveMaximum")) is not None:
         high = min(high, math.ceil(below) - 1 if whole else math.nextafter(below, -math.inf))
-    return (math.ceil(low) if whole and low > -math.inf else low), (math.floor(high) if whole and high < math.inf else high)
+    return (math.ceil(low) if whole and low > -math.inf else low), (
+        math.floor(high) if whole and high < math.inf else high
+    )
 
 
 def _between(low: float, high: float, place: int) -> float:
@@ -114,7 +122,9 @@ def _between(low: float, high: float, place: int) -> float:
 
 def _multiple(step: float, low: float, high: float, place: int, whole: bool) -> int | float:
     """Return a multiple of `step` within the bounds; a whole number where one is asked for."""
-    first = math.ceil(low / step) if low > -math.inf else (math.floor(high / step) - place - 1 if high < math.inf else 1)
+    first = (
+        math.ceil(low / step) if low > -math.inf else (math.floor(high / step) - place - 1 if high < math.inf else 1)
+    )
     for turn in range(first + place, first + place + 1_000):
         value = turn * step
         if value > high:

@@ -86,7 +86,11 @@ class _Filler:
         return usable[(place + self._wording.choice(name, len(usable))) % len(usable)] if usable else None
 
     def _either(self, schema: Schema, word: str, name: str, place: int, depth: int) -> Any:
-        shared = {key: value for key, value in schema.items() if key not in (word, "discriminator", "default", "title", "description")}
+        shared = {
+            key: value
+            for key, value in schema.items()
+            if key not in (word, "discriminator", "default", "title", "description")
+        }
         branches = [{**shared, **self._resolved(branch)} for branch in schema[word]]
         solid = [branch for branch in branches if branch.get("type") != "null"]
         empty = [branch for branch in branches if branch.get("type") == "null"]
@@ -105,7 +109,9 @@ class _Filler:
         }
         extra = schema.get("additionalProperties")
         patterned = schema.get("patternProperties", {})
-        wanted = max(schema.get("minProperties", 0), 1 if (isinstance(extra, dict) or patterned) and depth < _DEEP else 0)
+        wanted = max(
+            schema.get("minProperties", 0), 1 if (isinstance(extra, dict) or patterned) and depth < _DEEP else 0
+        )
         keys = self._keys(schema, next(iter(patterned), None))
         while len(value) < wanted:
             inner = next(iter(patterned.values()), extra if isinstance(extra, dict) else {})
@@ -119,8 +125,11 @@ class _Filler:
         for place in range(1_000):
             if "enum" in names:
                 yield names["enum"][place % len(names["enum"])]
-            else:
+            elif names or pattern:
                 yield fill_string({**names, **({"pattern": pattern} if pattern else {})}, self._wording, "word", place)
+            else:
+                # A schema does not say whether keys are words or numbers; this is both.
+                yield str(place + 1)
 
     def _same_again(self, schema: Schema) -> bool:
         """Whether an optional field leads back into a definition and can be left at its default."""

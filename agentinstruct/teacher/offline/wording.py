@@ -13,7 +13,18 @@ from agentinstruct.teacher.offline.reading.lexicon import STOP_WORDS
 from agentinstruct.teacher.offline.reading.passages import read_passage
 from agentinstruct.teacher.offline.reading.sentences import words_of
 
-_MATERIAL_FIRST = ("passage", "seed", "text", "document", "source", "problem", "statement", "code", "content", "material")
+_MATERIAL_FIRST = (
+    "passage",
+    "seed",
+    "text",
+    "document",
+    "source",
+    "problem",
+    "statement",
+    "code",
+    "content",
+    "material",
+)
 _SIGN_OFF = re.compile(r"\b(TERMINATE|APPROVE|APPROVED|DONE|FINISHED|COMPLETE|STOP|END|EXIT)\b")
 
 
@@ -35,7 +46,7 @@ class Wording:
             section = max(material.sections.values(), key=lambda section: len(section.text))
         text = section.text if section and section.text else material.user
         passage = read_passage(text)
-        sentences = [re.sub(r"\s+", " ", s.text) for s in passage.sentences if s.plain]
+        sentences = [s.text for s in passage.sentences if s.plain]
         if not sentences:
             lines = [re.sub(r"\s+", " ", line).strip() for line in re.split(r"\n+|(?<=[.!?])\s+", text)]
             sentences = [line for line in lines if len(words_of(line)) > 2]
@@ -87,7 +98,9 @@ def plain_reply(material: Material) -> str:
     wording = Wording.of(material)
     outside = re.sub(r"<([a-z_]+)[^>]*>.*?</\1>", " ", material.user, flags=re.S)
     wanted = content_words(f"{outside} {material.text('question')}") or content_words(wording.subject)
-    ranked = sorted(range(len(wording.sentences)), key=lambda place: (-share_found(wanted, wording.sentences[place]), place))
+    ranked = sorted(
+        range(len(wording.sentences)), key=lambda place: (-share_found(wanted, wording.sentences[place]), place)
+    )
     reply = " ".join(wording.sentences[place] for place in sorted(ranked[:3]))
     sign_off = _SIGN_OFF.search(material.system)
     return f"{reply}\n\n{sign_off[1]}" if sign_off else reply

@@ -26,7 +26,12 @@ def plain_choices(asker: Asker) -> Iterator[Draft]:
     for asked in questions:
         wrong = _wrong_options(asker, asked)
         if len(wrong) >= 3:
-            yield Draft(question=asked.question, answer=asked.answer, options=(asked.answer, *wrong[:3]), evidence=(asked.sentence.text,))
+            yield Draft(
+                question=asked.question,
+                answer=asked.answer,
+                options=(asked.answer, *wrong[:3]),
+                evidence=(asked.sentence.text,),
+            )
 
 
 def _wrong_options(asker: Asker, asked: Asked) -> list[str]:
@@ -46,11 +51,20 @@ def _wrong_options(asker: Asker, asked: Asked) -> list[str]:
 
 def reasons(asker: Asker) -> Iterator[Draft]:
     """Yield questions about why something is so, where the passage says `because`."""
-    given = [(s, m) for s in asker.passage.asked() if (m := re.match(r"(.+?),? because (?!of )([^;]+?)(?:, but [^;]+)?\.$", s.text))]
+    given = [
+        (s, m)
+        for s in asker.passage.asked()
+        if (m := re.match(r"(.+?),? because (?!of )([^;]+?)(?:, but [^;]+)?\.$", s.text))
+    ]
     others = [asker.passage.inside(s.text[:-1]) for s in true_statements(asker.passage) if len(words_of(s.text)) <= 16]
     for sentence, match in given:
         clause, reason = clause_of(match[1] + "."), match[2]
-        if clause is None or not clause.whole or "," in clause.rest or re.search(r"\b(?:not|only|so|it|they|this)\b", clause.rest):
+        if (
+            clause is None
+            or not clause.whole
+            or "," in clause.rest
+            or re.search(r"\b(?:not|only|so|it|they|this)\b", clause.rest)
+        ):
             continue
         if len(words_of(reason)) > 22 or "because" in reason:
             continue
@@ -62,7 +76,10 @@ def reasons(asker: Asker) -> Iterator[Draft]:
             tail = clause.lead[:1].lower() + clause.lead[1:]
             question = clause.question("why", asker.passage.inside(clause.subject), None, tail)
             yield Draft(
-                question=f"According to the passage, {question}", answer=options[0], options=tuple(options), evidence=(sentence.text,)
+                question=f"According to the passage, {question}",
+                answer=options[0],
+                options=tuple(options),
+                evidence=(sentence.text,),
             )
 
 
@@ -91,7 +108,9 @@ def true_or_false(asker: Asker) -> Iterator[Draft]:
         yield Draft(question=claim.text, answer=str(claim.true), evidence=(claim.sentence.text, other.text))
 
 
-def _one_odd(asker: Asker, question: str, odd: Statement, rest: list[Statement], second: tuple[str, ...] = ()) -> Draft | None:
+def _one_odd(
+    asker: Asker, question: str, odd: Statement, rest: list[Statement], second: tuple[str, ...] = ()
+) -> Draft | None:
     """Return a choice of one odd statement among three others about other sentences."""
     chosen: list[Statement] = []
     for claim in rest:
@@ -100,7 +119,9 @@ def _one_odd(asker: Asker, question: str, odd: Statement, rest: list[Statement],
     if len(chosen) < 3:
         return None
     evidence = (odd.sentence.text, *second, *(claim.sentence.text for claim in chosen[:3]))
-    return Draft(question=question, answer=odd.text, options=(odd.text, *(claim.text for claim in chosen[:3])), evidence=evidence)
+    return Draft(
+        question=question, answer=odd.text, options=(odd.text, *(claim.text for claim in chosen[:3])), evidence=evidence
+    )
 
 
 def _spread(asker: Asker, question: str, odd: list[Statement], rest: list[Statement]) -> Iterator[Draft]:

@@ -15,6 +15,7 @@ from agentinstruct.teacher.offline.reading.lexicon import (
     PAST_TO_BASE,
     PREPOSITIONS,
     THIRD_TO_BASE,
+    words_in,
 )
 from agentinstruct.teacher.offline.reading.sentences import PRONOUNS, without_connective
 
@@ -29,7 +30,15 @@ _NEXT_CLAUSE = re.compile(
     r"|, (?:and|or|who|which|whose|where|for|with|then|not|\w+ing|as|in|on|at|a|an|the) "
     r"| and (?=(?:the|a|an|it|he|she|they|its|his|her|their|there)\b[^,]*? (?:was|were|is|are|had|has|have|could|can|will|would) )"
 )
-_ADVERBS = frozenset(["also", "often", "usually", "first", "now", "still", "always", "never", "only", "mostly", "mainly", "later", "soon", "then", "originally", "finally", "quickly", "slowly", "therefore", "thus", "however", "then", "hence", "himself", "herself", "itself", "themselves", "alone", "together", "again", "eventually", "commonly", "generally", "typically", "normally", "sometimes", "rarely", "largely", "widely", "probably", "not", "once", "already", "even", "just"])
+_ADVERBS = frozenset(
+    words_in(
+        """
+    also often usually first now still always never only mostly mainly later soon then originally finally quickly
+    slowly therefore thus however then hence himself herself itself themselves alone together again eventually
+    commonly generally typically normally sometimes rarely largely widely probably not once already even just
+    """
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +126,47 @@ def is_plural(phrase: str) -> bool:
         if word.lower() in PREPOSITIONS:
             words = words[:place]
             break
-    if words[0].lower() in ("most", "many", "some", "few", "several", "all", "both", "these", "those", "two", "three", "four", "five"):
+    if words[0].lower() in (
+        "most",
+        "many",
+        "some",
+        "few",
+        "several",
+        "all",
+        "both",
+        "these",
+        "those",
+        "two",
+        "three",
+        "four",
+        "five",
+    ):
         return True
     head = words[-1].lower()
-    if head in ("people", "men", "women", "children", "fish", "mice", "geese", "feet", "teeth", "bacteria", "cattle", "sheep", "police"):
+    if head in (
+        "people",
+        "men",
+        "women",
+        "children",
+        "fish",
+        "mice",
+        "geese",
+        "feet",
+        "teeth",
+        "bacteria",
+        "cattle",
+        "sheep",
+        "police",
+    ):
         return True
     return head.endswith("s") and not head.endswith(("ss", "us", "is", "ics", "'s", "’s"))
 
 
 def _first_clause(rest: str) -> tuple[str, bool]:
     """Cut `rest` before a second clause, unless the commas belong to a list."""
-    if re.search(r"[^,]+, [^,]+,? (?:and|or) [^,]+$", rest) and not _NEXT_CLAUSE.search(re.sub(r",? (?:and|or) [^,]+$", "", rest)):
+    if re.search(r"[^,]+, [^,]+,? (?:and|or) [^,]+$", rest) and not _NEXT_CLAUSE.search(
+        re.sub(r",? (?:and|or) [^,]+$", "", rest)
+    ):
         return rest, True
     for match in re.finditer(r" and ([a-z]+)(?= )", rest):
         if match[1] in AUXILIARIES or (match[1] in PAST_TO_BASE and match[1] not in BASES) or match[1] in THIRD_TO_BASE:
@@ -140,7 +179,14 @@ def _first_clause(rest: str) -> tuple[str, bool]:
 
 def _ends_well(rest: str) -> bool:
     last = rest.rsplit(" ", maxsplit=1)[-1].lower()
-    return bool(rest) and last not in PREPOSITIONS | DETERMINERS | CLAUSE_WORDS | {"be", "been", "not", "therefore", "even", "only"}
+    return bool(rest) and last not in PREPOSITIONS | DETERMINERS | CLAUSE_WORDS | {
+        "be",
+        "been",
+        "not",
+        "therefore",
+        "even",
+        "only",
+    }
 
 
 def _has_verb(lead: str) -> bool:
@@ -151,7 +197,12 @@ def _verb_at(words: list[str], place: int) -> tuple[str, str, str] | None:
     """Return (auxiliary, verb, base) if the word at `place` may be the finite verb."""
     word, following = words[place], words[place + 1] if place + 1 < len(words) else ""
     if word in ("has", "have", "had"):
-        participle = following in PARTICIPLE_TO_BASE or following.endswith("ed") or following in ("been", "become", "not") or following in _ADVERBS
+        participle = (
+            following in PARTICIPLE_TO_BASE
+            or following.endswith("ed")
+            or following in ("been", "become", "not")
+            or following in _ADVERBS
+        )
         return (word, "", "") if participle else ("", word, "have")
     if word in AUXILIARIES:
         return word, "", ""
@@ -166,13 +217,35 @@ def _verb_at(words: list[str], place: int) -> tuple[str, str, str] | None:
 
 def _is_subject(words: list[str]) -> bool:
     low = [word.lower() for word in words]
-    if any("," in word or "(" in word for word in words) or low[0] in PRONOUNS or low[0] in PREPOSITIONS or low[0] in CLAUSE_WORDS:
+    if (
+        any("," in word or "(" in word for word in words)
+        or low[0] in PRONOUNS
+        or low[0] in PREPOSITIONS
+        or low[0] in CLAUSE_WORDS
+    ):
         return False
-    if any(word in CLAUSE_WORDS and word not in ("and", "or") for word in low) or low[-1] in DETERMINERS | PREPOSITIONS | {"and", "or"}:
+    if any(word in CLAUSE_WORDS and word not in ("and", "or") for word in low) or low[
+        -1
+    ] in DETERMINERS | PREPOSITIONS | {"and", "or"}:
         return False
     if any(word in PRONOUNS for word in low[1:]) or low[-1] in _ADVERBS or len(words) > 9:
         return False
-    if low[0] in ("there", "when", "not", "once", "even", "only", "according", "today", "here", "whether", "if", "to", "no", "nothing"):
+    if low[0] in (
+        "there",
+        "when",
+        "not",
+        "once",
+        "even",
+        "only",
+        "according",
+        "today",
+        "here",
+        "whether",
+        "if",
+        "to",
+        "no",
+        "nothing",
+    ):
         return False
     if (low[0].endswith("ing") and len(low) > 1) or low[0].endswith(("ly", "ed")):
         return False
@@ -193,15 +266,24 @@ def _agrees(clause: Clause) -> bool:
 
 def _reduced(clause: Clause) -> bool:
     """Whether the verb may be a participle that only describes the subject (`the bridge designed by …`)."""
-    if clause.auxiliary or clause.verb not in PARTICIPLE_TO_BASE:
+    if clause.auxiliary:
         return False
     first = clause.rest.split(" ")[0]
-    later = [word for word in re.split(r",| and | but | because | while | that | which | who | where | when ", clause.rest)[0].split(" ")]
-    return first in ("by", "as") or any(word in BE or word in ("has", "had", "have") for word in later)
+    later = [
+        word
+        for word in re.split(r",| and | but | because | while | that | which | who | where | when ", clause.rest)[
+            0
+        ].split(" ")
+    ]
+    return (
+        clause.verb in PARTICIPLE_TO_BASE
+        and first in ("by", "as")
+        or any(word in BE or word in ("has", "had", "have") for word in later)
+    )
 
 
 def _may_continue(words: list[str], place: int) -> bool:
     """Whether the word at `place` may be a noun after all, so that the verb is still to come."""
-    return (words[place] not in AUXILIARIES and words[place - 1].lower() in DETERMINERS | {"and", "or", "of"} | set(BASES)) or (
-        words[place] in BASES and words[place] not in PAST_TO_BASE and place < 4
-    )
+    return (
+        words[place] not in AUXILIARIES and words[place - 1].lower() in DETERMINERS | {"and", "or", "of"} | set(BASES)
+    ) or (words[place] in BASES and words[place] not in PAST_TO_BASE and place < 4)

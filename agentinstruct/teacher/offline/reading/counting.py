@@ -16,7 +16,9 @@ YEAR = re.compile(r"(?<![\w,.])(?:1\d{3}|20\d{2})(?![\w,]|\.\d)")
 def spans_of_years(asker: Asker) -> Iterator[Draft]:
     """Yield questions for the years between two dated events of different sentences."""
     events = events_of(asker.passage)
-    pairs = [(a, b) for a in events for b in events if 1 <= b.year - a.year <= 600 and a.sentence.index != b.sentence.index]
+    pairs = [
+        (a, b) for a in events for b in events if 1 <= b.year - a.year <= 600 and a.sentence.index != b.sentence.index
+    ]
     asker.chance.shuffle(pairs)
     used: set[int] = set()
     for first, second in pairs:
@@ -47,12 +49,18 @@ def countings(asker: Asker) -> Iterator[Draft]:
             )
     holders = [sentence for sentence in asker.passage.sentences if years_of(sentence.text)]
     named = {int(year.value) for sentence in holders for year in years_of(sentence.text)}
-    if len(named) >= 4 and named == {int(year) for year in re.findall(r"\d{4}", asker.passage.text) if 1000 <= int(year) < 2100}:
+    if len(named) >= 4 and named == {
+        int(year) for year in re.findall(r"\d{4}", asker.passage.text) if 1000 <= int(year) < 2100
+    }:
         ordered = sorted(named)
-        border = next((year for year in range(ordered[1] // 10 * 10 + 10, ordered[-1], 10) if year not in named), None)
-        if border is not None:
+        parting = next((year for year in range(ordered[1] // 10 * 10 + 10, ordered[-1], 10) if year not in named), None)
+        if parting is not None:
             yield Draft(
-                question=f"How many different years before {border} does the passage name?",
-                answer=str(sum(year < border for year in named)),
-                evidence=tuple(sentence.text for sentence in holders if any(year.value < border for year in years_of(sentence.text))),
+                question=f"How many different years before {parting} does the passage name?",
+                answer=str(sum(year < parting for year in named)),
+                evidence=tuple(
+                    sentence.text
+                    for sentence in holders
+                    if any(year.value < parting for year in years_of(sentence.text))
+                ),
             )

@@ -19,12 +19,12 @@ class Draft:
     evidence: tuple[str, ...] = ()
 
     def reply(self, passage: Passage) -> dict[str, Any]:
-        """Return it as the `Question` reply; evidence that runs over a line end is left out, as it is no exact quote."""
+        """Return it as the `Question` reply."""
         return {
             "question": self.question,
             "options": list(self.options),
             "answer": self.answer,
-            "evidence": [words for words in dict.fromkeys(self.evidence) if words in passage.text],
+            "evidence": passage.exact(self.evidence),
         }
 
 

@@ -74,7 +74,12 @@ def _past(clause: Clause) -> bool:
 def _dangling(rest: str) -> bool:
     """Whether words point outside the clause, or its end was cut away with the date."""
     last = rest.rsplit(" ", maxsplit=1)[-1].lower()
-    pointing = re.search(r"\b(?:it|they|he|she|him|them|this|these|those|there|then|still|already|again|later|earlier|also|former|latter|years (?:after|before))\b", rest)
-    return bool(pointing) or last in ("of", "in", "on", "at", "to", "the", "a", "and", "or", "by", "for", "from", "with") or ("," in rest and (
-        rest.split(" ", maxsplit=1)[0] not in PARTICIPLE_TO_BASE
-    ))
+    pointing = re.search(
+        r"\b(?:it|they|he|she|him|them|this|these|those|there|then|still|already|again|later|earlier|also|former|latter|years (?:after|before))\b",
+        rest,
+    )
+    return (
+        bool(pointing)
+        or last in ("of", "in", "on", "at", "to", "the", "a", "and", "or", "by", "for", "from", "with")
+        or ("," in rest and (rest.split(" ", maxsplit=1)[0] not in PARTICIPLE_TO_BASE))
+    )

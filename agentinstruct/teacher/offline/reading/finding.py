@@ -6,12 +6,19 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from agentinstruct.teacher.offline.reading.lexicon import PREPOSITIONS, STOP_WORDS, lemma
+from agentinstruct.teacher.offline.reading.lexicon import PREPOSITIONS, STOP_WORDS, lemma, words_in
 from agentinstruct.teacher.offline.reading.sentences import Sentence, words_of
 from agentinstruct.teacher.offline.reading.spans import NUMBER_WORDS, numbers_of, value_of, years_of
 from agentinstruct.teacher.offline.reading.statements import OPPOSITES
 
-_ASKING = frozenset(["who", "whom", "what", "which", "when", "where", "why", "how", "many", "much", "year", "day", "according", "passage", "text", "did", "do", "does", "please", "said", "give", "given"])
+_ASKING = frozenset(
+    words_in(
+        """
+    who whom what which when where why how many much year day according passage text did do does please said give
+    given
+    """
+    )
+)
 _ENOUGH = 0.85
 """The share of a question's content words that a sentence must hold before it is taken to be about the question."""
 
@@ -40,7 +47,11 @@ def best_sentence(sentences: tuple[Sentence, ...], words: str, enough: float = _
     wanted = content_words(words)
     if len(wanted) < 2:
         return None
-    scored = sorted(((share_found(wanted, s.text), -len(s.text), -s.index, s) for s in sentences), key=lambda entry: entry[:3], reverse=True)
+    scored = sorted(
+        ((share_found(wanted, s.text), -len(s.text), -s.index, s) for s in sentences),
+        key=lambda entry: entry[:3],
+        reverse=True,
+    )
     return scored[0][3] if scored and scored[0][0] >= enough else None
 
 
@@ -72,19 +83,25 @@ def _day_in(sentence: str, rest: str, unit: str) -> str | None:
 
 
 def _quantity_in(sentence: str, rest: str, unit: str) -> str | None:
-    heads = {lemma(word) for word in words_of(unit)}
+    heads = {lemma(word) for word in words_of(re.split(r" (?:of|in|on|with|for) ", unit)[0])}
     fitting = []
     for number in numbers_of(sentence):
         following = words_of(sentence[number.end :])[:4]
         for place, word in enumerate(following):
-            if heads and lemma(word) in heads and (place == 0 or not any(following[i] in PREPOSITIONS for i in range(place))):
+            if (
+                heads
+                and lemma(word) in heads
+                and (place == 0 or not any(following[i] in PREPOSITIONS for i in range(place)))
+            ):
                 fitting.append(f"{number.text} {' '.join(following[: _unit_length(following, heads)])}")
                 break
     return fitting[0] if len(fitting) == 1 else None
 
 
 def _unit_length(following: list[str], heads: set[str]) -> int:
-    return max(place + 1 for place, word in enumerate(following) if lemma(word) in heads and word.lower() not in _SIZE_WORDS)
+    return max(
+        place + 1 for place, word in enumerate(following) if lemma(word) in heads and word.lower() not in _SIZE_WORDS
+    )
 
 
 _SIZE_WORDS = frozenset(["tall", "high", "long", "wide", "deep", "thick", "old", "heavy"])
@@ -108,7 +125,11 @@ def _last_phrase(before: str) -> str | None:
     parts = [part.strip() for part in before.split(",")]
     if len(parts) == 1:
         return re.sub(r"^(?:In|By|Since) \d{4} ", "", before)
-    if len(parts) == 2 and parts[0].split(" ")[0].lower() not in PREPOSITIONS and parts[1].split(" ")[0] in ("a", "an", "the"):
+    if (
+        len(parts) == 2
+        and parts[0].split(" ")[0].lower() not in PREPOSITIONS
+        and parts[1].split(" ")[0] in ("a", "an", "the")
+    ):
         return parts[0]
     if parts[0].split(" ")[0].lower() in PREPOSITIONS or parts[0].lower() in ("however", "in fact", "today"):
         return _last_phrase(", ".join(parts[1:]))
@@ -131,7 +152,11 @@ _MONTHS = r"January|February|March|April|May|June|July|August|September|October|
 
 
 def _defined(sentence: str, rest: str, unit: str) -> str | None:
-    match = re.match(rf"(?:The )?{re.escape(rest)}(?:, ((?:a|an|the) [^,]+),| (?:is|was) ((?:a|an|the) .+?)(?=,| that | which | who | whose | where | when |\.$))", sentence, re.I)
+    match = re.match(
+        rf"(?:The )?{re.escape(rest)}(?:, ((?:a|an|the) [^,]+),| (?:is|was) ((?:a|an|the) .+?)(?=,| that | which | who | whose | where | when |\.$))",
+        sentence,
+        re.I,
+    )
     return (match[1] or match[2]) if match else None
 
 
@@ -151,10 +176,16 @@ def _reason_in(sentence: str, rest: str, unit: str) -> str | None:
 _SHAPES = (
     (r"(?:In which|In what) year (?:was|were|did|had|has|is) (?P<rest>.+)", _year_in),
     (r"On (?:which|what) (?:day|date) (?:was|were|did|had) (?P<rest>.+)", _day_in),
-    (r"How many (?P<unit>[a-z -]+?) (?:tall |high |long |wide |deep |thick |old |heavy )?(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would) (?P<rest>.+)", _quantity_in),
+    (
+        r"How many (?P<unit>[a-z -]+?) (?:tall |high |long |wide |deep |thick |old |heavy )?(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would) (?P<rest>.+)",
+        _quantity_in,
+    ),
     (r"Where (?:was|were|did|do|does|is|are|had) (?P<rest>.+)", _place_in),
     (r"By whom (?:was|were) (?P<rest>.+)", _agent_in),
-    (r"(?:What|Who) (?:is|was) (?P<rest>(?:[A-Z][\w'’-]*(?: (?:of |the |de |von |van )*[A-Z][\w'’-]*)*|(?:an? |the )?[a-z-]+(?: [a-z-]+){0,2}))\?$", _defined),
+    (
+        r"(?:What|Who) (?:is|was) (?P<rest>(?:[A-Z][\w'’-]*(?: (?:of |the |de |von |van )*[A-Z][\w'’-]*)*|(?:an? |the )?[a-z-]+(?: [a-z-]+){0,2}))\?$",
+        _defined,
+    ),
     (r"Why (?:was|were|did|do|does|is|are|had|can|could) (?P<rest>.+)", _reason_in),
     (r"(?:Who|What) (?P<rest>.+)", _doer_in),
 )
@@ -171,7 +202,11 @@ def find_filler(sentences: tuple[Sentence, ...], gapped: str) -> Found | None:
         for start in range(len(left), len(words) - len(right) + 1):
             for length in (1, 2, 3):
                 end = start + length
-                if end + len(right) <= len(words) and low[start - len(left) : start] == left and low[end : end + len(right)] == right:
+                if (
+                    end + len(right) <= len(words)
+                    and low[start - len(left) : start] == left
+                    and low[end : end + len(right)] == right
+                ):
                     fillers.append(Found(" ".join(words[start:end]), (sentence.text,)))
     answers = {found.answer.lower() for found in fillers}
     return fillers[0] if len(answers) == 1 and len(left) + len(right) >= 4 else None
@@ -185,10 +220,14 @@ def judge(sentences: tuple[Sentence, ...], statement: str) -> tuple[bool, str] |
     """Return whether the passage makes `statement` true or false, with the sentence that says so; None if it is silent."""
     wanted = _comparable(statement)
     for sentence in sentences:
-        if _contains(_comparable(sentence.text), wanted) or _contains(_comparable(_without_apposition(sentence.text)), wanted):
+        if _contains(_comparable(sentence.text), wanted) or _contains(
+            _comparable(_without_apposition(sentence.text)), wanted
+        ):
             return True, sentence.text
     for sentence in sentences:
-        if _differs(_comparable(sentence.text), wanted, sentence.text) or _differs(_comparable(_without_apposition(sentence.text)), wanted, sentence.text):
+        if _differs(_comparable(sentence.text), wanted, sentence.text) or _differs(
+            _comparable(_without_apposition(sentence.text)), wanted, sentence.text
+        ):
             return False, sentence.text
     return None
 
@@ -212,7 +251,11 @@ def _differs(words: list[str], wanted: list[str], original: str) -> bool:
         while best < min(end, len(wanted)) - first and words[end - 1 - best] == wanted[len(wanted) - 1 - best]:
             best += 1
         here, there = words[first : end - best], wanted[first : len(wanted) - best]
-        if first + best >= 4 and first + best + max(len(here), len(there)) >= len(wanted) and _clash(here, there, original):
+        if (
+            first + best >= 4
+            and first + best + max(len(here), len(there)) >= len(wanted)
+            and _clash(here, there, original)
+        ):
             return True
     return False
 
@@ -223,7 +266,15 @@ def _clash(here: list[str], there: list[str], original: str) -> bool:
     one, other = value_of(" ".join(here)), value_of(" ".join(there))
     if one is not None and other is not None:
         return one != other
-    if (len(here) == len(there) == 1 and OPPOSITES.get(here[0]) == there[0]) or (there[0] in OPPOSITES and OPPOSITES[there[0]] == here[0]):
+    if (len(here) == len(there) == 1 and OPPOSITES.get(here[0]) == there[0]) or (
+        there[0] in OPPOSITES and OPPOSITES[there[0]] == here[0]
+    ):
         return True
     capitals = {word.lower() for word in words_of(original) if word[0].isupper()}
-    return here[-1] in capitals and here[0] in capitals and " ".join(here) not in NUMBER_WORDS and there[-1] not in STOP_WORDS and here[-1] != there[-1]
+    return (
+        here[-1] in capitals
+        and here[0] in capitals
+        and " ".join(here) not in NUMBER_WORDS
+        and there[-1] not in STOP_WORDS
+        and here[-1] != there[-1]
+    )

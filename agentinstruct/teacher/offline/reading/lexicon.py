@@ -2,57 +2,110 @@
 
 from __future__ import annotations
 
+
+def words_in(text: str) -> list[str]:
+    """Return the words of a list written as running text."""
+    return text.split()
+
+
 _REGULAR = """
-accept achieve act add adopt affect allow announce appear apply approve arrive ask attach attack attract avoid base believe belong
-call capture carry cause change check choose clean climb close collapse collect combine compare complete compose conduct connect
-conquer conserve consider consist consume contain continue contribute control convert cool cook copy cover create cross cultivate
-cure damage date deliver demonstrate depend describe design destroy detect determine develop die differ discover dissolve distinguish divide
-dominate drop earn employ enable encourage end enter erupt establish estimate evaporate evolve examine exceed excavate exist expand explain
-explore export expose express extend extract face fail fasten fertilise finish flourish flow focus follow force form found function gain gather generate govern guard guide handle happen harvest help hunt identify illustrate import
-improve include increase indicate influence inhabit inherit inspire install introduce invade invent invite involve isolate issue join kill
-last launch lack lift limit link list live locate lower maintain manage manufacture mark marry mature measure melt migrate mine mix
-move multiply name need note notice observe obtain occupy occur offer open operate orbit order organise organize originate pass patent
-perform permit persuade pick place plan plant play pollinate pour power practise predict prefer prepare present preserve press prevent print process produce
-promise propose protect prove provide publish pull pump purchase push raise reach react receive recognise recognize record recover reduce
-reflect refuse regulate reject release rely remain remove rename renew repair repeat replace report represent require rescue resemble resist respond
-restore result retain retire return reveal reverse revolve roast rotate rule sail save scatter separate serve settle shape share shelter signal
-sink store start stay stop stretch strike study succeed suffer suggest supply support surround survive switch taste test trace
-trade train transfer transform translate transmit transport trap travel treat trigger turn unite use vary visit vote walk want warm warn wash
-watch weigh work yield absorb adapt appoint assemble attend average award bake balance bend blend boil bore border burn calculate ferment filter float
-fold freeze graduate grind hatch heat host house hover import kneel knit land lecture log map observe paint perish pierce pitch point polish
-reproduce rescue rest roll rot season seal seat select sew shade sign smooth span specialise specialize spin sort spray stain steer stimulate
-stir strengthen surpass sustain swallow target thrive thicken threaten tie tow trim tunnel twist urge value weave wind withdraw witness wrap
+accept achieve act add adopt affect allow announce appear apply approve arrive ask attach attack attract avoid base
+believe belong call capture carry cause change check choose clean climb collapse collect combine compare complete
+compose conduct connect conquer conserve consider consist consume contain continue contribute control convert cool
+cook copy cover create cross cultivate cure damage date deliver demonstrate depend describe design destroy detect
+determine develop die differ discover dissolve distinguish divide dominate drop earn employ enable encourage end
+enter erupt establish estimate evaporate evolve examine exceed excavate exist expand explain explore export expose
+express extend extract face fail fasten fertilise finish flourish flow focus follow force form found function gain
+gather generate govern guard guide handle happen harvest help hunt identify illustrate import improve include
+increase indicate influence inhabit inherit inspire install introduce invade invent invite involve isolate issue
+join kill last launch lack lift limit link list live locate lower maintain manage manufacture mark marry mature
+measure melt migrate mine mix move multiply name need note notice observe obtain occupy occur offer open operate
+orbit order organise organize originate pass patent perform permit persuade pick place plan plant play pollinate
+pour power practise predict prefer prepare present preserve press prevent print process produce promise propose
+protect prove provide publish pull pump purchase push raise reach react receive recognise recognize record recover
+reduce reflect refuse regulate reject release rely remain remove rename renew repair repeat replace report represent
+require rescue resemble resist respond restore result retain retire return reveal reverse revolve roast rotate rule
+sail save scatter separate serve settle shape share shelter signal sink store start stay stop stretch strike study
+succeed suffer suggest supply support surround survive switch taste test trace trade train transfer transform
+translate transmit transport trap travel treat trigger turn unite use vary visit vote walk want warm warn wash watch
+weigh work yield absorb adapt appoint assemble attend average award bake balance bend blend boil bore border burn
+calculate ferment filter float fold freeze graduate grind hatch heat host house hover import kneel knit land lecture
+log map observe paint perish pierce pitch point polish reproduce rescue rest roll rot season seal seat select sew
+shade sign smooth span specialise specialize spin sort spray stain steer stimulate stir strengthen surpass sustain
+swallow target thrive thicken threaten tie tow trim tunnel twist urge value weave wind withdraw witness wrap
 """
 _IRREGULAR = """
-become:became:become begin:began:begun bend:bent:bent bind:bound:bound bite:bit:bitten blow:blew:blown break:broke:broken breed:bred:bred bring:brought:brought
-build:built:built burn:burned:burned buy:bought:bought catch:caught:caught choose:chose:chosen come:came:come cost:cost:cost cut:cut:cut
-dig:dug:dug do:did:done draw:drew:drawn drink:drank:drunk drive:drove:driven eat:ate:eaten fall:fell:fallen feed:fed:fed feel:felt:felt fight:fought:fought
-find:found:found fly:flew:flown forget:forgot:forgotten freeze:froze:frozen get:got:got give:gave:given go:went:gone grind:ground:ground grow:grew:grown
-have:had:had hear:heard:heard hide:hid:hidden hit:hit:hit hold:held:held keep:kept:kept know:knew:known lay:laid:laid lead:led:led leave:left:left
-lend:lent:lent let:let:let lie:lay:lain lose:lost:lost make:made:made mean:meant:meant meet:met:met overcome:overcame:overcome pay:paid:paid put:put:put
-read:read:read ride:rode:ridden ring:rang:rung rise:rose:risen run:ran:run say:said:said see:saw:seen seek:sought:sought sell:sold:sold send:sent:sent
-set:set:set shake:shook:shaken shine:shone:shone show:showed:shown shrink:shrank:shrunk shut:shut:shut sing:sang:sung sink:sank:sunk
-sit:sat:sat sleep:slept:slept speak:spoke:spoken spend:spent:spent spin:spun:spun split:split:split spread:spread:spread stand:stood:stood
-steal:stole:stolen stick:stuck:stuck strike:struck:struck swim:swam:swum swing:swung:swung take:took:taken teach:taught:taught tell:told:told
-think:thought:thought throw:threw:thrown understand:understood:understood wear:wore:worn weave:wove:woven win:won:won wind:wound:wound
-withdraw:withdrew:withdrawn write:wrote:written undergo:underwent:undergone sweep:swept:swept
+become:became:become begin:began:begun bend:bent:bent bind:bound:bound bite:bit:bitten blow:blew:blown
+break:broke:broken breed:bred:bred bring:brought:brought build:built:built burn:burned:burned buy:bought:bought
+catch:caught:caught choose:chose:chosen come:came:come cost:cost:cost cut:cut:cut dig:dug:dug do:did:done
+draw:drew:drawn drink:drank:drunk drive:drove:driven eat:ate:eaten fall:fell:fallen feed:fed:fed feel:felt:felt
+fight:fought:fought find:found:found fly:flew:flown forget:forgot:forgotten freeze:froze:frozen get:got:got
+give:gave:given go:went:gone grind:ground:ground grow:grew:grown have:had:had hear:heard:heard hide:hid:hidden
+hit:hit:hit hold:held:held keep:kept:kept know:knew:known lay:laid:laid lead:led:led leave:left:left lend:lent:lent
+let:let:let lie:lay:lain lose:lost:lost make:made:made mean:meant:meant meet:met:met overcome:overcame:overcome
+pay:paid:paid put:put:put read:read:read ride:rode:ridden ring:rang:rung rise:rose:risen run:ran:run say:said:said
+see:saw:seen seek:sought:sought sell:sold:sold send:sent:sent set:set:set shake:shook:shaken shine:shone:shone
+show:showed:shown shrink:shrank:shrunk shut:shut:shut sing:sang:sung sink:sank:sunk sit:sat:sat sleep:slept:slept
+speak:spoke:spoken spend:spent:spent spin:spun:spun split:split:split spread:spread:spread stand:stood:stood
+steal:stole:stolen stick:stuck:stuck strike:struck:struck swim:swam:swum swing:swung:swung take:took:taken
+teach:taught:taught tell:told:told think:thought:thought throw:threw:thrown understand:understood:understood
+wear:wore:worn weave:wove:woven win:won:won wind:wound:wound withdraw:withdrew:withdrawn write:wrote:written
+undergo:underwent:undergone sweep:swept:swept
 """
-_DOUBLING = frozenset(["drop", "stop", "plan", "ship", "trap", "trim", "occur", "refer", "transfer", "regret", "permit", "admit", "control", "map", "log", "knit", "rot", "travel", "pin", "spin", "wrap"])
+_DOUBLING = frozenset(
+    words_in(
+        """
+    drop stop plan ship trap trim occur refer transfer regret permit admit control map log knit rot travel pin spin
+    wrap
+    """
+    )
+)
 
-AUXILIARIES = frozenset(["is", "are", "was", "were", "can", "could", "will", "would", "must", "may", "might", "should", "has", "have", "had"])
+AUXILIARIES = frozenset(
+    words_in(
+        """
+    is are was were can could will would must may might should has have had
+    """
+    )
+)
 BE = frozenset(("is", "are", "was", "were"))
 DETERMINERS = frozenset(
-    ["the", "a", "an", "its", "his", "her", "their", "this", "that", "these", "those", "each", "every", "some", "many", "most", "few", "several", "no", "any", "all", "both", "another", "our", "my", "your", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    words_in(
+        """
+    the a an its his her their this that these those each every some many most few several no any all both another
+    our my your one two three four five six seven eight nine ten
+    """
+    )
 )
 PREPOSITIONS = frozenset(
-    ["of", "in", "on", "at", "by", "for", "from", "to", "with", "without", "into", "onto", "over", "under", "between", "among", "across", "through", "along", "near", "around", "about", "above", "below", "behind", "beside", "during", "after", "before", "since", "until", "against", "within", "toward", "towards", "inside", "outside", "beyond", "off", "as", "than", "per", "via", "upon", "throughout"]
+    words_in(
+        """
+    of in on at by for from to with without into onto over under between among across through along near around
+    about above below behind beside during after before since until against within toward towards inside outside
+    beyond off as than per via upon throughout
+    """
+    )
 )
 CLAUSE_WORDS = frozenset(
-    ["that", "which", "who", "whom", "whose", "when", "where", "while", "if", "because", "although", "though", "since", "unless", "whether", "and", "or", "but", "how", "why", "what", "as"]
+    words_in(
+        """
+    that which who whom whose when where while if because although though since unless whether and or but how why
+    what as
+    """
+    )
 )
 STOP_WORDS = (
-    PREPOSITIONS | DETERMINERS | CLAUSE_WORDS | AUXILIARIES | frozenset(
-        ["be", "been", "being", "it", "they", "he", "she", "we", "you", "i", "them", "him", "us", "do", "does", "did", "not", "only", "also", "very", "so", "such", "then", "there", "here", "more", "less", "other", "same", "own", "just", "even", "still", "yet", "too", "up", "down", "out"]
+    PREPOSITIONS
+    | DETERMINERS
+    | CLAUSE_WORDS
+    | AUXILIARIES
+    | frozenset(
+        words_in(
+            """
+    be been being it they he she we you i them him us do does did not only also very so such then there here more
+    less other same own just even still yet too up down out
+    """
+        )
     )
 )
 

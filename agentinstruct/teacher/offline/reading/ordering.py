@@ -67,16 +67,30 @@ def _told(asker: Asker, people: bool) -> list[tuple[str, str, Sentence]]:
         if clause is None or clause.lead or clause.plural or not 4 <= len(words_of(clause.predicate)) <= 16:
             continue
         person = asker.passage.kinds.get(clause.subject) == "person"
-        named = clause.subject.split(" ")[0] not in CLAUSE_WORDS and len(clause.subject.split(" ")) <= (4 if people else 5)
-        if person is not people or not named or POINTING.search(clause.rest) or not (people or clause.subject.startswith(("The ", "A ", "An "))):
+        named = clause.subject.split(" ")[0] not in CLAUSE_WORDS and len(clause.subject.split(" ")) <= (
+            4 if people else 5
+        )
+        if (
+            person is not people
+            or not named
+            or POINTING.search(clause.rest)
+            or not (people or clause.subject.startswith(("The ", "A ", "An ")))
+        ):
             continue
-        if clause.auxiliary not in ("", "was", "is") or clause.rest.startswith("that ") or clause.subject.split(" ")[-1] in VAGUE:
+        if (
+            clause.auxiliary not in ("", "was", "is")
+            or clause.rest.startswith("that ")
+            or clause.subject.split(" ")[-1] in VAGUE
+        ):
             continue
         pairs.append((clause.subject, clause.predicate, sentence))
     kept: list[tuple[str, str, Sentence]] = []
     for subject, predicate, sentence in pairs:
         words = {word for word in words_of(subject) if len(word) > 3}
-        shared = any(words & set(words_of(f"{other} {said}")) or set(words_of(predicate)) & set(words_of(other)[1:]) for other, said, _ in kept)
+        shared = any(
+            words & set(words_of(f"{other} {said}")) or set(words_of(predicate)) & set(words_of(other)[1:])
+            for other, said, _ in kept
+        )
         if not shared and not words & set(words_of(predicate)):
             kept.append((subject, predicate[:1].upper() + predicate[1:] + ".", sentence))
     asker.chance.shuffle(kept)

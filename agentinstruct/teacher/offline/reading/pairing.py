@@ -20,7 +20,9 @@ def arrange(sentences: tuple[Sentence, ...], options: tuple[str, ...]) -> list[t
     return sorted(dated, key=lambda entry: entry[1]) if len({year for _, year, _ in dated}) == len(dated) else None
 
 
-def pair_up(sentences: tuple[Sentence, ...], question: str, options: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
+def pair_up(
+    sentences: tuple[Sentence, ...], question: str, options: tuple[str, ...]
+) -> list[tuple[str, int, str]] | None:
     """Return (left item, place of its option, sentence) for each numbered item of the question."""
     items = re.findall(r"^\d+\. (.+)$", question, re.M)
     told = [best_sentence(sentences, option, enough=0.95) for option in options]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from agentinstruct.teacher.offline.reading.clauses import Clause, clause_of
-from agentinstruct.teacher.offline.reading.lexicon import DETERMINERS, PREPOSITIONS
+from agentinstruct.teacher.offline.reading.lexicon import DETERMINERS, PREPOSITIONS, words_in
 from agentinstruct.teacher.offline.reading.sentences import Sentence, sentences_of, words_of
 from agentinstruct.teacher.offline.reading.spans import Name, NameKind, Number, names_of, numbers_of
 
 _PROPER_ENDINGS = ("ish", "ese", "ean", "ian", "can")
-_NOT_PROPER = frozenset(["human", "urban", "ocean", "clean", "mean", "median", "organ", "finish", "polish", "median", "can"])
+_NOT_PROPER = frozenset(
+    words_in(
+        """
+    human urban ocean clean mean median organ finish polish median can
+    """
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,11 @@ class Passage:
         """Return the sentence as subject, verb and rest, if its shape is plain enough to be sure of."""
         return clause_of(sentence.text)
 
+    def exact(self, words: Iterable[str]) -> list[str]:
+        """Return those of `words` that are sentences of the passage, each once, as the passage writes it (line ends and all)."""
+        written = {sentence.text: self.text[sentence.start : sentence.end] for sentence in self.sentences}
+        return [written[sentence] for sentence in dict.fromkeys(words) if sentence in written]
+
     def asked(self) -> list[Sentence]:
         """Return the sentences a question can safely be about."""
         return [sentence for sentence in self.sentences if sentence.stands_alone]
@@ -59,7 +71,9 @@ class Passage:
             return False
         if rest[:1].islower() and rest.split(" ", maxsplit=1)[0] not in ("and", "or", "of"):
             return True
-        return low.endswith(("ium", "sis", "tion", "ity", "ness", "ment", "ing", "ism", "ure", "s")) and not low.endswith(("us", "ss"))
+        return low.endswith(
+            ("ium", "sis", "tion", "ity", "ness", "ment", "ing", "ism", "ure", "s")
+        ) and not low.endswith(("us", "ss"))
 
 
 @lru_cache(maxsize=64)
@@ -67,7 +81,7 @@ def read_passage(text: str, title: str = "") -> Passage:
     """Take `text` apart; the last few passages are kept, as one passage is asked about many times in a row."""
     sentences = tuple(sentences_of(text))
     kinds: dict[str, NameKind] = {}
-    lower = set()
+    lower: set[str] = set()
     for sentence in sentences:
         lower.update(word for word in words_of(sentence.text) if word[0].islower())
         for name in names_of(sentence.text):

@@ -18,6 +18,7 @@ from agentinstruct.teacher.offline.reading.choices import (
 )
 from agentinstruct.teacher.offline.reading.counting import countings, spans_of_years
 from agentinstruct.teacher.offline.reading.drafts import Asker, Draft
+from agentinstruct.teacher.offline.reading.lexicon import words_in
 from agentinstruct.teacher.offline.reading.ordering import events_in_order, matches
 from agentinstruct.teacher.offline.reading.passages import read_passage
 from agentinstruct.teacher.offline.reading.responses import answer_draft
@@ -52,7 +53,12 @@ BY_FORM: dict[str, Writer] = {
     "short_answer": plain,
     "number": spans_of_years,
 }
-_BEYOND_US = ["strengthen", "weaken", "assum", "flaw", "princip", "reason", "paradox", "argument", "conclusion", "idea", "role", "agree", "parallel", "appl", "complet", "attitude", "tone", "organi", "function", "analog", "view", "essay", "title", "opinion", "figur", "irony", "purpose", "moral", "theme"]
+_BEYOND_US = words_in(
+    """
+    strengthen weaken assum flaw princip reason paradox argument conclusion idea role agree parallel appl complet
+    attitude tone organi function analog view essay title opinion figur irony purpose moral theme
+    """
+)
 
 
 def write_questions(material: Material) -> dict[str, Any] | None:

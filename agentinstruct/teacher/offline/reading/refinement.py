@@ -38,7 +38,9 @@ _RELATIVE = re.compile(
     r"anniversary|\bin all\b|\baltogether\b|\btotal\b|\btwice\b|\bhalf of\b",
     re.I,
 )
-_NO_SINGLE_KEY = re.compile(r"EXCEPT|cannot be true|must be true|Which of these statements|^Match|gives enough information|^Summarise|^To whom does|____")
+_NO_SINGLE_KEY = re.compile(
+    r"EXCEPT|cannot be true|must be true|Which of these statements|^Match|gives enough information|^Summarise|^To whom does|____"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,29 +103,25 @@ def _item(material: Material) -> Item | None:
     return Item(passage, question, options, key, response, form)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _take_away(item: Item, chance: Random) -> str | None:
     if _NO_SINGLE_KEY.search(item.question) or not item.response.evidence:
         return None
     proof = item.response.evidence[-1]
     vaguer = blurred(item.question, proof)
-    if vaguer and _vaguer(item, _one_line(proof), vaguer):
-        return f"Put in place of the sentence “{_one_line(proof)}” this one: “{vaguer}”"
+    if vaguer and _vaguer(item, proof, vaguer):
+        return f"Put in place of the sentence “{proof}” this one: “{vaguer}”"
     goners = removable(item.passage, item.question, item.key, item.response.evidence)
     if not goners:
         return None
     left = answer(read_passage(without(item.passage, goners)), item.question, item.options)
     if left.answerable:
         return None
-    quoted = " and ".join(f"“{_one_line(sentence.text)}”" for sentence in goners)
+    quoted = " and ".join(f"“{sentence.text}”" for sentence in goners)
     return f"Take out of the passage {quoted} so that nothing is left in it that answers the question."
 
 
 def _vaguer(item: Item, quoted: str, vaguer: str) -> dict[str, Any] | None:
-    sentence = next((s for s in item.passage.sentences if _one_line(s.text) == quoted), None)
+    sentence = next((s for s in item.passage.sentences if s.text == quoted), None)
     if sentence is None:
         return None
     passage = item.passage.text[: sentence.start] + vaguer + item.passage.text[sentence.end :]
@@ -133,11 +131,17 @@ def _vaguer(item: Item, quoted: str, vaguer: str) -> dict[str, Any] | None:
 def _unanswered(item: Item, passage: str) -> dict[str, Any] | None:
     if answer(read_passage(passage), item.question, item.options).answerable:
         return None
-    return {"possible": True, "passage": passage, "question": item.question, "options": list(item.options), "answer": ""}
+    return {
+        "possible": True,
+        "passage": passage,
+        "question": item.question,
+        "options": list(item.options),
+        "answer": "",
+    }
 
 
 def _emptied(item: Item, quoted: list[str]) -> dict[str, Any] | None:
-    goners = [sentence for sentence in item.passage.sentences if _one_line(sentence.text) in quoted]
+    goners = [sentence for sentence in item.passage.sentences if sentence.text in quoted]
     if len(goners) != len(quoted) or not goners:
         return None
     return _unanswered(item, without(item.passage, goners))
@@ -147,22 +151,33 @@ def _change_fact(item: Item, chance: Random) -> str | None:
     """Suggest another figure for the one that decides the answer, where nothing else in the passage depends on it."""
     if item.form == "sequence" or not item.response.evidence or _RELATIVE.search(item.passage.text):
         return None
-    if not re.fullmatch(r"(?:\d[\d,.]*(?: [A-Za-z -]+)?)|True|False", item.key) or "enough information" in item.question:
+    if (
+        not re.fullmatch(r"(?:\d[\d,.]*(?: [A-Za-z -]+)?)|True|False", item.key)
+        or "enough information" in item.question
+    ):
         return None
     sentence = item.response.evidence[-1]
     for number in _decisive(item, sentence):
         for figure in _other_figures(item, number, chance):
-            suggestion = f"Change “{number.text}” to “{figure}” in the sentence “{_one_line(sentence)}”, and nothing else."
-            if _changed(item, number.text, figure, _one_line(sentence)):
+            suggestion = f"Change “{number.text}” to “{figure}” in the sentence “{sentence}”, and nothing else."
+            if _changed(item, number.text, figure, sentence):
                 return suggestion
     return None
 
 
 def _decisive(item: Item, sentence: str) -> list[Number]:
-    numbers = [n for n in numbers_of(sentence) if (n.text[0].isdigit() and not n.hedged | (not n.year and n.value < 10)) or n.year]
-    whole = [n for n in numbers if len(re.findall(rf"(?<![\w,.]){re.escape(n.text)}(?![\w]|[,.]\d)", item.passage.text)) == 1]
+    numbers = [
+        n
+        for n in numbers_of(sentence)
+        if (n.text[0].isdigit() and not n.hedged | (not n.year and n.value < 10)) or n.year
+    ]
+    whole = [
+        n for n in numbers if len(re.findall(rf"(?<![\w,.]){re.escape(n.text)}(?![\w]|[,.]\d)", item.passage.text)) == 1
+    ]
     if item.form == "true_false":
-        return [n for n in whole if re.search(rf"(?<!\w){re.escape(n.text)}(?!\w)", item.question) or item.key == "False"]
+        return [
+            n for n in whole if re.search(rf"(?<!\w){re.escape(n.text)}(?!\w)", item.question) or item.key == "False"
+        ]
     return whole
 
 
@@ -170,7 +185,9 @@ def _other_figures(item: Item, number: Number, chance: Random) -> list[str]:
     if item.form == "true_false" and item.key == "False":
         return [other.text for other in numbers_of(item.question) if other.value != number.value]
     if item.options:
-        return [other.text for option in item.options for other in numbers_of(f"in {option}") if other.value != number.value]
+        return [
+            other.text for option in item.options for other in numbers_of(f"in {option}") if other.value != number.value
+        ]
     taken = {other.value for sentence in item.passage.sentences for other in item.passage.numbers(sentence)}
     figures = [figure for _, figure in zip(range(8), near_numbers(number, set(taken), chance), strict=False)]
     if not number.year:
@@ -182,7 +199,7 @@ def _other_figures(item: Item, number: Number, chance: Random) -> list[str]:
 
 
 def _changed(item: Item, old: str, new: str, quoted: str) -> dict[str, Any] | None:
-    sentence = next((s for s in item.passage.sentences if _one_line(s.text) == quoted), None)
+    sentence = next((s for s in item.passage.sentences if s.text == quoted), None)
     if sentence is None:
         return None
     changed = re.sub(rf"(?<![\w,.]){re.escape(old)}(?![\w]|[,.]\d)", new, sentence.text, count=1)
@@ -198,11 +215,15 @@ def _changed(item: Item, old: str, new: str, quoted: str) -> dict[str, Any] | No
 def _harden(item: Item, chance: Random) -> str | None:
     if item.form == "multiple_choice" and 3 <= len(item.options) <= 5:
         option = _further_option(item, chance)
-        return option and f"Add the option “{option}”, which only a careful reader tells from the right one."
+        return f"Add the option “{option}”, which only a careful reader tells from the right one." if option else None
     if item.form == "short_answer":
         for draft in two_steps(Asker(item.passage, chance, 1)):
             shorter = re.sub(r"the person who .+", "", draft.question)
-            if draft.answer == item.key and item.question.startswith(shorter.strip()) and _rephrased(item, draft.question):
+            if (
+                draft.answer == item.key
+                and item.question.startswith(shorter.strip())
+                and _rephrased(item, draft.question)
+            ):
                 return f"Ask instead: “{draft.question}”"
     return None
 
@@ -226,7 +247,12 @@ def _further_option(item: Item, chance: Random) -> str | None:
 def _widened(item: Item, option: str) -> dict[str, Any] | None:
     options = (*item.options, option)
     after = answer(item.passage, item.question, options)
-    if not after.answerable or len(after.final) != 1 or options[ord(after.final) - ord("A")] != item.key or option in item.options:
+    if (
+        not after.answerable
+        or len(after.final) != 1
+        or options[ord(after.final) - ord("A")] != item.key
+        or option in item.options
+    ):
         return None
     return {"possible": True, "passage": "", "question": item.question, "options": list(options), "answer": item.key}
 

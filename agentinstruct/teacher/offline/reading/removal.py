@@ -44,13 +44,23 @@ def blurred(question: str, sentence: str) -> str | None:
     elif question.startswith("On which day"):
         shorter = _DAY.sub("", sentence, count=1)
     elif question.startswith("By whom"):
-        shorter = re.sub(r" by (?:[A-Z][\w'’-]+)(?: (?:(?:de|van|von|der) )?[A-Z][\w'’-]+)*(?:, (?:a|an|the) [^,.]+(?=[,.]))?", "", sentence, count=1)
+        shorter = re.sub(
+            r" by (?:[A-Z][\w'’-]+)(?: (?:(?:de|van|von|der) )?[A-Z][\w'’-]+)*(?:, (?:a|an|the) [^,.]+(?=[,.]))?",
+            "",
+            sentence,
+            count=1,
+        )
     elif re.search(r"\bwhy\b", question, re.I):
         shorter = re.sub(r",? because [^;]+\.$", ".", sentence)
     else:
         return None
     shorter = re.sub(r"\s+", " ", shorter).strip(" ,").replace(" ,", ",").replace(" .", ".").replace(",.", ".")
-    whole = shorter != " ".join(sentence.split()) and len(shorter.split()) >= 4 and ",," not in shorter and shorter.endswith(".")
+    whole = (
+        shorter != " ".join(sentence.split())
+        and len(shorter.split()) >= 4
+        and ",," not in shorter
+        and shorter.endswith(".")
+    )
     return shorter[:1].upper() + shorter[1:] if whole else None
 
 
@@ -68,12 +78,18 @@ def without(passage: Passage, goners: Iterable[Sentence]) -> str:
 
 
 def _holds(sentence: str, key: str) -> bool:
-    return bool(key) and key not in ("True", "False") and re.search(rf"(?<!\w){re.escape(key)}(?!\w)", sentence, re.I) is not None
+    return (
+        bool(key)
+        and key not in ("True", "False")
+        and re.search(rf"(?<!\w){re.escape(key)}(?!\w)", sentence, re.I) is not None
+    )
 
 
 def _hangs_on(sentence: Sentence, before: Sentence) -> bool:
     opening = " ".join(sentence.text.split()[:9])
-    pointing = re.search(r"\b(?:it|its|they|them|their|he|him|his|she|her|this|that|these|those|there|then)\b", opening, re.I)
+    pointing = re.search(
+        r"\b(?:it|its|they|them|their|he|him|his|she|her|this|that|these|those|there|then)\b", opening, re.I
+    )
     return sentence.paragraph == before.paragraph and (sentence.leans or pointing is not None)
 
 
@@ -86,6 +102,8 @@ def _introduces(passage: Passage, goners: list[Sentence]) -> bool:
         if " " in name and name not in kept and re.search(rf"\b{re.escape(name.split(' ')[-1])}\b", kept):
             return True
     for noun in re.findall(r"\b(?:a|an) (?:[a-z-]+ )?([a-z]{4,})\b", gone):
-        if re.search(rf"\b[Tt]he (?:[a-z-]+ )?{noun}\b", kept) and not re.search(rf"\b(?:a|an) (?:[a-z-]+ )?{noun}\b", kept):
+        if re.search(rf"\b[Tt]he (?:[a-z-]+ )?{noun}\b", kept) and not re.search(
+            rf"\b(?:a|an) (?:[a-z-]+ )?{noun}\b", kept
+        ):
             return True
     return False

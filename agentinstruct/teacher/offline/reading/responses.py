@@ -47,7 +47,7 @@ def respond(material: Material) -> dict[str, Any] | None:
         "answerable": response.answerable,
         "response": response.words,
         "final_answer": response.final,
-        "evidence": [words for words in dict.fromkeys(response.evidence) if words in passage.text],
+        "evidence": passage.exact(response.evidence),
     }
 
 
@@ -87,7 +87,7 @@ def _letter(place: int) -> str:
 
 
 def _quote(*sentences: str) -> str:
-    return " and ".join(f"“{' '.join(sentence.split())}”" for sentence in dict.fromkeys(sentences))
+    return " and ".join(f"“{sentence}”" for sentence in dict.fromkeys(sentences))
 
 
 def _with_options(passage: Passage, question: str, options: tuple[str, ...]) -> Response | None:
@@ -165,13 +165,20 @@ def _reason(passage: Passage, question: str, options: tuple[str, ...]) -> Respon
     if len(fitting) != 1:
         return None
     letter = _letter(fitting[0])
-    return Response(f"The passage gives the reason itself: {_quote(*found.evidence)} That is option {letter}.", letter, found.evidence)
+    return Response(
+        f"The passage gives the reason itself: {_quote(*found.evidence)} That is option {letter}.",
+        letter,
+        found.evidence,
+    )
 
 
 def _open(passage: Passage, question: str) -> Response | None:
     if "____" in question:
         gap = find_filler(passage.sentences, question)
-        return gap and Response(f"The missing word is “{gap.answer}”. The passage reads: {_quote(*gap.evidence)}", gap.answer, gap.evidence)
+        if gap is None:
+            return None
+        words = f"The missing word is “{gap.answer}”. The passage reads: {_quote(*gap.evidence)}"
+        return Response(words, gap.answer, gap.evidence)
     inner = re.match(r"The passage gives enough information to answer this question: [“\"'](.+)[”\"']", question)
     if inner:
         return _answerable(passage, inner[1])
@@ -180,17 +187,23 @@ def _open(passage: Passage, question: str) -> Response | None:
         return Response(summary, "") if summary else None
     if match := re.match(r"To whom does “(\w+)” refer in the sentence “(.+?)[….]*”\?", question):
         who = referent(passage.sentences, match[2])
-        words = f"The sentence before it is about {who.answer}: {_quote(who.evidence[0])} So “{match[1]}” means {who.answer}." if who else ""
+        words = (
+            f"The sentence before it is about {who.answer}: {_quote(who.evidence[0])} So “{match[1]}” means {who.answer}."
+            if who
+            else ""
+        )
         return Response(words, who.answer, who.evidence) if who else None
     worked = _worked_out(passage, question)
     if worked:
         return worked
     if not question.endswith("?"):
         return _true_or_false(passage, question)
-    if match := re.search(r"the person who (.+?)(?= (?:born|win|finish|publish|become|die|killed|\w+)\b.*\?)", question):
+    if match := re.search(
+        r"the person who (.+?)(?= (?:born|win|finish|publish|become|die|killed|\w+)\b.*\?)", question
+    ):
         return _two_steps(passage, question)
     found = find_answer(passage.sentences, question)
-    return found and Response(_plainly(found), found.answer, found.evidence)
+    return Response(_plainly(found), found.answer, found.evidence) if found else None
 
 
 def _plainly(found: Found) -> str:
@@ -205,7 +218,9 @@ def _answerable(passage: Passage, question: str) -> Response:
         return Response(words, "True", found.evidence)
     near = best_sentence(passage.sentences, question, enough=0.3)
     close = f" The nearest it comes is this: {_quote(near.text)}" if near else ""
-    return Response(f"False. Nothing in the passage tells what the question asks.{close}", "False", (near.text,) if near else ())
+    return Response(
+        f"False. Nothing in the passage tells what the question asks.{close}", "False", (near.text,) if near else ()
+    )
 
 
 def _true_or_false(passage: Passage, statement: str) -> Response | None:
@@ -221,7 +236,11 @@ def _worked_out(passage: Passage, question: str) -> Response | None:
     if between := years_between(passage.sentences, question):
         first, second, found = between
         quoted = f"The passage gives {first} for the first event and {second} for the second."
-        return Response(f"{quoted} {second} − {first} = {found.answer}, so the answer is {found.answer}{' year' if found.answer == '1' else ' years'}.", found.answer, found.evidence)
+        return Response(
+            f"{quoted} {second} − {first} = {found.answer}, so the answer is {found.answer}{' year' if found.answer == '1' else ' years'}.",
+            found.answer,
+            found.evidence,
+        )
     if counted := before_border(passage.sentences, question):
         dated, border, found = counted
         told = "; ".join(f"{event.rstrip('.')} ({year})" for event, year in dated)
@@ -230,7 +249,11 @@ def _worked_out(passage: Passage, question: str) -> Response | None:
     if named := years_named(passage.sentences, question):
         years, border, found = named
         listed = ", ".join(map(str, years))
-        return Response(f"The years before {border} that the passage names are {listed}. That makes {found.answer}.", found.answer, found.evidence)
+        return Response(
+            f"The years before {border} that the passage names are {listed}. That makes {found.answer}.",
+            found.answer,
+            found.evidence,
+        )
     return None
 
 
@@ -246,13 +269,17 @@ def _two_steps(passage: Passage, question: str) -> Response | None:
         found = find_answer(passage.sentences, rest)
         if found and found.evidence != who.evidence:
             words_said = f"That person is {who.answer}, as the passage says: {_quote(*who.evidence)} It also says: {_quote(*found.evidence)}"
-            return Response(f"{words_said} So the answer is {found.answer}.", found.answer, (*who.evidence, *found.evidence))
+            return Response(
+                f"{words_said} So the answer is {found.answer}.", found.answer, (*who.evidence, *found.evidence)
+            )
     return None
 
 
 def _declined(passage: Passage, question: str) -> Response:
     opening = "The passage does not tell enough to answer this."
-    if re.match(r"(?:Who|What|By whom) (?!is |was |were |are |did )[^?\n]+\?$", question) and not question.startswith("By"):
+    if re.match(r"(?:Who|What|By whom) (?!is |was |were |are |did )[^?\n]+\?$", question) and not question.startswith(
+        "By"
+    ):
         opening = f"The passage does not say {question[0].lower()}{question[1:-1]}."
     near = best_sentence(passage.sentences, question, enough=0.4)
     tells = ""

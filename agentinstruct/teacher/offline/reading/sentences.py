@@ -5,21 +5,42 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from agentinstruct.teacher.offline.reading.lexicon import words_in
+
 _ABBREVIATIONS = frozenset(
-    ["mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "etc", "e.g", "i.e", "fig", "figs", "no", "vol", "pp", "ca", "cf", "approx", "inc", "ltd", "co", "corp", "dept", "est", "gen", "col", "capt", "lt", "rev", "hon", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "u.s", "u.k", "a.m", "p.m", "b.c", "a.d", "al", "ed", "eds", "op", "cit", "ch", "sec"]
+    words_in(
+        """
+    mr mrs ms dr prof st jr sr vs etc e.g i.e fig figs no vol pp ca cf approx inc ltd co corp dept est gen col capt
+    lt rev hon jan feb mar apr jun jul aug sep sept oct nov dec u.s u.k a.m p.m b.c a.d al ed eds op cit ch sec
+    """
+    )
 )
 _END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s+[\"'“‘(\[]?[A-Z0-9])|[.!?]+[\"'”’)\]]*\s*$")
-_NOT_PROSE = re.compile(r"https?://|\S+@\S+\.|[{}<>|`=\\^~_$%]{1}\S*[{}<>|`=\\^~_$]|::|\(\)|^\s*[#$>%]|//|\*\*|\]\(|[A-Za-z]_[a-z]|--\w")
+_NOT_PROSE = re.compile(
+    r"https?://|\S+@\S+\.|[{}<>|`=\\^~_$%]{1}\S*[{}<>|`=\\^~_$]|::|\(\)|^\s*[#$>%]|//|\*\*|\]\(|[A-Za-z]_[a-z]|--\w"
+)
 _LIST_LINE = re.compile(r"^\s*(?:[-*+•‣]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+")
 _SPEAKER = re.compile(r"^(?:\*\*)?([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,3})(?: \([^)]*\))?(?:\*\*)?:(?:\*\*)?\s+(?=\S)")
 _RULE = re.compile(r"^\s*([-=~^*_#+.|]\s*){3,}$")
 _WORD = re.compile(r"[^\W_]+(?:[-'’.,][^\W_]+)*")
 
 PRONOUNS = frozenset(
-    ["it", "he", "she", "they", "we", "i", "you", "this", "that", "these", "those", "its", "his", "her", "their", "our", "my", "your", "such", "here", "there", "one", "another", "others", "both", "either", "neither", "each", "some", "few", "several", "many", "most", "none", "all", "any", "him", "them", "us", "which", "who"]
+    words_in(
+        """
+    it he she they we i you this that these those its his her their our my your such here there one another others
+    both either neither each some few several many most none all any him them us which who
+    """
+    )
 )
 _LEANING = frozenset(
-    ["it", "he", "she", "they", "we", "i", "you", "this", "that", "these", "those", "its", "his", "her", "their", "our", "my", "your", "such", "here", "there", "both", "either", "neither", "another", "others", "then", "afterwards", "later", "next", "finally", "instead", "otherwise", "similarly", "likewise", "consequently", "therefore", "thus", "hence", "so", "but", "and", "or", "yet", "nor", "also", "however", "moreover", "furthermore", "meanwhile", "nevertheless", "nonetheless", "still", "besides", "accordingly", "again", "too", "conversely", "for", "none", "all"]
+    words_in(
+        """
+    it he she they we i you this that these those its his her their our my your such here there both either neither
+    another others then afterwards later next finally instead otherwise similarly likewise consequently therefore
+    thus hence so but and or yet nor also however moreover furthermore meanwhile nevertheless nonetheless still
+    besides accordingly again too conversely for none all
+    """
+    )
 )
 _CONNECTIVE = re.compile(
     r"^(?:however|moreover|furthermore|in addition|for example|for instance|in fact|indeed|as a result|therefore|thus|"
@@ -32,18 +53,14 @@ _CONNECTIVE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of prose: its exact words, its place in the passage, and the paragraph it stands in."""
+    """One sentence of prose: its words on one line, where it stands in the passage as written, and its paragraph."""
 
     text: str
     start: int
+    end: int
     index: int
     paragraph: int
     speaker: str = ""
-
-    @property
-    def end(self) -> int:
-        """Where the sentence stops in the passage."""
-        return self.start + len(self.text)
 
     @property
     def words(self) -> list[str]:
@@ -80,12 +97,14 @@ def without_connective(text: str) -> str:
 
 
 def sentences_of(passage: str) -> list[Sentence]:
-    """Return the prose sentences of `passage`; `passage[s.start:s.end]` is `s.text` unless it ran over a line end."""
+    """Return the prose sentences of `passage`; `passage[s.start:s.end]` is `s.text` but for line ends in it."""
     found: list[Sentence] = []
     for number, (start, block) in enumerate(_blocks(passage)):
         for line_start, line, speaker in _prose(start, block):
             for offset, text in _split(line):
-                found.append(Sentence(text, line_start + offset, len(found), number, speaker))
+                start_at = line_start + offset
+                one_line = " ".join(text.split())
+                found.append(Sentence(one_line, start_at, start_at + len(text), len(found), number, speaker))
     return found
 
 
@@ -163,4 +182,6 @@ def _clean(text: str) -> bool:
 
 def _mentions_unresolved(text: str) -> bool:
     """Whether the opening clause leans on something said before (`the latter`, `as described above`)."""
-    return bool(re.search(r"\b(?:the latter|the former|above|below|following|aforementioned|see|figure|table)\b", text, re.I))
+    return bool(
+        re.search(r"\b(?:the latter|the former|above|below|following|aforementioned|see|figure|table)\b", text, re.I)
+    )

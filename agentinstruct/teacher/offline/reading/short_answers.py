@@ -32,7 +32,10 @@ def two_steps(asker: Asker) -> Iterator[Draft]:
     told = [
         (asked.answer, asked.clause.predicate, asked.sentence)
         for asked in questions
-        if asked.sort == "person" and asked.clause and asked.question.startswith("Who") and len(words_of(asked.clause.predicate)) <= 11
+        if asked.sort == "person"
+        and asked.clause
+        and asked.question.startswith("Who")
+        and len(words_of(asked.clause.predicate)) <= 11
     ]
     for name, deed, deed_sentence in told:
         for asked in questions:
@@ -57,7 +60,10 @@ def references(asker: Asker) -> Iterator[Draft]:
         people = [name for name in asker.passage.names(before) if name.kind == "person"]
         if clause is None or len({name.text for name in people}) != 1 or clause.subject != people[0].text:
             continue
-        if re.search(r"\b(?:his|her) (?:mother|father|wife|husband|brother|sister|son|daughter)|\b(?:man|woman|boy|girl)\b", before.text):
+        if re.search(
+            r"\b(?:his|her) (?:mother|father|wife|husband|brother|sister|son|daughter)|\b(?:man|woman|boy|girl)\b",
+            before.text,
+        ):
             continue
         opening = " ".join(sentence.text.rstrip(".").split(" ")[:12]).rstrip(",;")
         dots = "…" if len(sentence.text.split(" ")) > 12 else "."
@@ -80,9 +86,16 @@ def gaps(asker: Asker) -> Iterator[Draft]:
         usable = [
             word
             for place, word in enumerate(words)
-            if len(word) >= 7 and word.isalpha() and word.islower() and place > 0 and words.count(word) == 1
-            and counts[word] == 1 and word not in STOP_WORDS | AUXILIARIES and not word.endswith(("ly", "ed", "ing", "selves"))
-            and lemma(word) not in BASES and not words[place - 1][0].isdigit()
+            if len(word) >= 7
+            and word.isalpha()
+            and word.islower()
+            and place > 0
+            and words.count(word) == 1
+            and counts[word] == 1
+            and word not in STOP_WORDS | AUXILIARIES
+            and not word.endswith(("ly", "ed", "ing", "selves"))
+            and lemma(word) not in BASES
+            and not words[place - 1][0].isdigit()
         ]
         if usable and 9 <= len(words) <= 26:
             word = max(usable, key=lambda word: (min(len(word), 12), word))
@@ -104,7 +117,9 @@ def answerability(asker: Asker) -> Iterator[Draft]:
             question, sentence = unanswered[place]
             yield Draft(question=frame.format(question), answer="False", evidence=(sentence,))
         if place < len(answered):
-            yield Draft(question=frame.format(answered[place].question), answer="True", evidence=answered[place].evidence)
+            yield Draft(
+                question=frame.format(answered[place].question), answer="True", evidence=answered[place].evidence
+            )
 
 
 def _beyond(asker: Asker) -> Iterator[tuple[str, str]]:
@@ -115,14 +130,30 @@ def _beyond(asker: Asker) -> Iterator[tuple[str, str]]:
         if clause is None:
             continue
         name = clause.subject if asker.passage.kinds.get(clause.subject) == "person" else ""
-        if name and asked.sort in ("person", "definition") and not re.search(r"\b(?:school|college|universit|stud|taught|teacher|pupil|educat)", text, re.I):
+        if (
+            name
+            and asked.sort in ("person", "definition")
+            and not re.search(r"\b(?:school|college|universit|stud|taught|teacher|pupil|educat)", text, re.I)
+        ):
             yield f"At which school was {name} educated?", asked.sentence.text
-        dated = asked.sort == "year" and not _MONTH.search(asked.sentence.text) and not re.search(rf"(?:{_MONTH.pattern}) {asked.answer}", text)
+        dated = (
+            asked.sort == "year"
+            and not _MONTH.search(asked.sentence.text)
+            and not re.search(rf"(?:{_MONTH.pattern}) {asked.answer}", text)
+        )
         if dated and asked.question.startswith("In which year "):
             yield asked.question.replace("In which year ", f"In which month of {asked.answer} ", 1), asked.sentence.text
         if name and asked.sort == "year" and not re.search(r"\b(?:born|aged?|years old|birth)", text, re.I):
             yield f"How old was {name} in {asked.answer}?", asked.sentence.text
-        built = clause.auxiliary in ("was", "were") and clause.rest.split(" ")[0] in ("built", "finished", "completed", "launched", "constructed")
-        if built and not re.search(r"\b(?:cost|price|money|pounds?|dollars?|francs?|guilders?|paid|expens)|[£$€]", text, re.I):
+        built = clause.auxiliary in ("was", "were") and clause.rest.split(" ")[0] in (
+            "built",
+            "finished",
+            "completed",
+            "launched",
+            "constructed",
+        )
+        if built and not re.search(
+            r"\b(?:cost|price|money|pounds?|dollars?|francs?|guilders?|paid|expens)|[£$€]", text, re.I
+        ):
             verb = "was" if clause.auxiliary == "was" else "were"
             yield f"How much money {verb} spent on {asker.passage.inside(clause.subject)}?", asked.sentence.text

@@ -7,17 +7,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from agentinstruct.teacher.offline.reading.lexicon import STOP_WORDS
+from agentinstruct.teacher.offline.reading.lexicon import STOP_WORDS, words_in
 
-_SMALL = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+_SMALL = words_in(
+    """
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen twenty
+    """
+)
 _TENS = dict(zip(["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(30, 100, 10), strict=True))
 NUMBER_WORDS: dict[str, int] = {word: value for value, word in enumerate(_SMALL)} | _TENS
 _MAGNITUDES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
-MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+MONTHS = words_in(
+    """
+    January February March April May June July August September October November December
+    """
+)
 _CALENDAR = frozenset([*MONTHS, *["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]])
 
 _NUMBER = re.compile(
-    r"(?<![\w.,£$€])(?:(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)|(?P<word>" + "|".join(NUMBER_WORDS) + r"))"
+    r"(?<![\w.,£$€])(?:(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)|(?P<word>"
+    + "|".join(NUMBER_WORDS)
+    + r"))"
     r"(?P<magnitude>\s(?:hundred|thousand|million|billion))?(?![\w]|[-–/]\w|\.\d|,\d)",
     re.I,
 )
@@ -79,14 +90,21 @@ def numbers_of(text: str) -> list[Number]:
         words = re.match(r"(?:\s+|-)?((?:[a-z]+(?:-[a-z]+)*)?(?: [a-z]+)?)", after)
         unit = words[1].strip() if words else ""
         magnitude = (match["magnitude"] or "").strip().lower()
-        value = float(match["digits"].replace(",", "")) if match["digits"] else float(NUMBER_WORDS[match["word"].lower()])
+        value = (
+            float(match["digits"].replace(",", "")) if match["digits"] else float(NUMBER_WORDS[match["word"].lower()])
+        )
         whole = bool(match["digits"]) and re.fullmatch(r"1\d{3}|20\d{2}", match["digits"]) is not None
         year = whole and not magnitude and bool(_YEAR_BEFORE.search(before)) and not _counts(unit)
         if match["word"] and match["word"].lower() == "one":
             continue
         found.append(
             Number(
-                match.group(), value * _MAGNITUDES.get(magnitude, 1), match.start(), year, bool(_HEDGE.search(before)), unit
+                match.group(),
+                value * _MAGNITUDES.get(magnitude, 1),
+                match.start(),
+                year,
+                bool(_HEDGE.search(before)),
+                unit,
             )
         )
     return found
@@ -118,9 +136,23 @@ def plain_number(value: float) -> str:
 
 
 _GIVEN_NAMES = frozenset(
-    ["Adam", "Ada", "Agnes", "Albert", "Alexander", "Alfred", "Alice", "Andrew", "Anna", "Anne", "Anthony", "Antoine", "Arthur", "Barbara", "Benjamin", "Carl", "Caroline", "Catherine", "Charles", "Christopher", "Clara", "Daniel", "David", "Dmitri", "Dorothy", "Edmund", "Edward", "Elena", "Elizabeth", "Emily", "Emma", "Eric", "Ernest", "Ernst", "Ferdinand", "Florence", "Francis", "Frank", "Franz", "Frederick", "Friedrich", "Galileo", "Georg", "George", "Giovanni", "Grace", "Gustave", "Hannah", "Hans", "Harriet", "Harold", "Heinrich", "Helen", "Henri", "Henry", "Howard", "Hugh", "Isaac", "Isabella", "Jacob", "James", "Jan", "Jane", "Jean", "Johann", "Johannes", "John", "Jonas", "Joseph", "Julia", "Julius", "Karl", "Katharine", "Lars", "Leonardo", "Louis", "Louise", "Lucy", "Ludwig", "Luigi", "Margaret", "Maria", "Marie", "Mark", "Martin", "Mary", "Matthew", "Max", "Michael", "Michel", "Nicholas", "Nikola", "Norman", "Otto", "Paul", "Peter", "Philip", "Pierre", "Rachel", "Richard", "Robert", "Robin", "Roger", "Rosalind", "Ruth", "Samuel", "Sarah", "Simon", "Sophia", "Stephen", "Susan", "Theodor", "Thomas", "Tim", "Urbain", "Victor", "Vincent", "Walter", "Werner", "Wilhelm", "William", "Winston", "Niels", "Marco", "Ole", "Paul-Émile", "Clemens", "Edwin", "Neil", "Buzz", "Malcom", "Malcolm", "Ibn", "Ann", "Eva", "Nora", "Maya"]
+    words_in(
+        """
+    Adam Ada Agnes Albert Alexander Alfred Alice Andrew Anna Anne Anthony Antoine Arthur Barbara Benjamin Carl
+    Caroline Catherine Charles Christopher Clara Daniel David Dmitri Dorothy Edmund Edward Elena Elizabeth Emily
+    Emma Eric Ernest Ernst Ferdinand Florence Francis Frank Franz Frederick Friedrich Galileo Georg George Giovanni
+    Grace Gustave Hannah Hans Harriet Harold Heinrich Helen Henri Henry Howard Hugh Isaac Isabella Jacob James Jan
+    Jane Jean Johann Johannes John Jonas Joseph Julia Julius Karl Katharine Lars Leonardo Louis Louise Lucy Ludwig
+    Luigi Margaret Maria Marie Mark Martin Mary Matthew Max Michael Michel Nicholas Nikola Norman Otto Paul Peter
+    Philip Pierre Rachel Richard Robert Robin Roger Rosalind Ruth Samuel Sarah Simon Sophia Stephen Susan Theodor
+    Thomas Tim Urbain Victor Vincent Walter Werner Wilhelm William Winston Niels Marco Ole Paul-Émile Clemens Edwin
+    Neil Buzz Malcom Malcolm Ibn Ann Eva Nora Maya
+    """
+    )
 )
-_PLACE_BEFORE = re.compile(r"\b(?:in|at|near|from|to|across|around|throughout|towards|toward|into|outside|reached|visited|left) (?:the )?$")
+_PLACE_BEFORE = re.compile(
+    r"\b(?:in|at|near|from|to|across|around|throughout|towards|toward|into|outside|reached|visited|left) (?:the )?$"
+)
 _PERSON_VERB = re.compile(
     r"^(?:,[^,]{3,60},)? (?:was born|discovered|wrote|invented|painted|published|proposed|designed|died|argued|described|married|"
     r"suggested|taught|studied|patented|demonstrated|composed|sailed|travelled|noticed|showed that|observed|built|planned|persuaded|"

@@ -8,26 +8,38 @@ from dataclasses import dataclass
 from random import Random
 
 from agentinstruct.teacher.offline.reading.events import DATE_PHRASE, events_of
+from agentinstruct.teacher.offline.reading.lexicon import words_in
 from agentinstruct.teacher.offline.reading.passages import Passage
 from agentinstruct.teacher.offline.reading.sentences import Sentence, without_connective, words_of
 from agentinstruct.teacher.offline.reading.spans import MONTHS, NUMBER_WORDS, Number, numbers_of, plain_number
 
 _OPPOSITE_PAIRS = """
-north south|east west|northern southern|eastern western|hot cold|warm cool|warmer cooler|high low|higher lower|large small|larger smaller
-largest smallest|longest shortest|longer shorter|highest lowest|increased decreased|increases decreases|rose fell|rises falls|above below
-before after|upper lower|always never|heavier lighter|harder softer|wider narrower|deeper shallower|thicker thinner|faster slower
-oldest youngest|older younger|summer winter|male female|inside outside|cheap expensive|cheaper dearer|easier harder|strong weak|stronger weaker
-early late|earlier later|best worst|most fewest|empty full|wet dry|light dark|hard soft|safe dangerous|rich poor|success failure|more less
-succeeded failed|accepted rejected|private public|heavy light|quickly slowly|gained lost|northwest southeast|begins ends|began ended|narrow wide
-shallow deep|thin thick|rarely often|left right|clockwise anticlockwise|hottest coldest|widest narrowest|coarse fine|sweet bitter|liquid solid
+north south|east west|northern southern|eastern western|hot cold|warm cool|warmer cooler|high low|higher lower
+large small|larger smaller|largest smallest|longest shortest|longer shorter|highest lowest|increased decreased
+increases decreases|rose fell|rises falls|above below|before after|upper lower|always never|heavier lighter
+harder softer|wider narrower|deeper shallower|thicker thinner|faster slower|oldest youngest|older younger
+summer winter|male female|inside outside|cheap expensive|cheaper dearer|easier harder|strong weak
+stronger weaker|early late|earlier later|best worst|most fewest|empty full|wet dry|light dark|hard soft
+safe dangerous|rich poor|success failure|more less|succeeded failed|accepted rejected|private public|heavy light
+quickly slowly|gained lost|northwest southeast|begins ends|began ended|narrow wide|shallow deep|thin thick
+rarely often|left right|clockwise anticlockwise|hottest coldest|widest narrowest|coarse fine|sweet bitter
+liquid solid
 """
 OPPOSITES: dict[str, str] = {}
 for _pair in re.split(r"[|\n]", _OPPOSITE_PAIRS.strip()):
     _one, _other = _pair.split(" ")
     OPPOSITES.setdefault(_one, _other)
     OPPOSITES.setdefault(_other, _one)
-_AMBIGUOUS = frozenset(["left", "right", "light", "fine", "early", "late", "full", "hard", "lower", "fell", "most", "began", "ended", "before", "after", "more", "less", "lost"])
-_ROUND = re.compile(r"\b(?:more than|over|at least|up to|less than|fewer than|under|almost|nearly|between|from|only)\s*$", re.I)
+_AMBIGUOUS = frozenset(
+    words_in(
+        """
+    left right light fine early late full hard lower fell most began ended before after more less lost
+    """
+    )
+)
+_ROUND = re.compile(
+    r"\b(?:more than|over|at least|up to|less than|fewer than|under|almost|nearly|between|from|only)\s*$", re.I
+)
 
 
 _MONTH_AFTER = re.compile(r" (?:" + "|".join(MONTHS) + r")\b")
@@ -53,9 +65,19 @@ def true_statements(passage: Passage) -> list[Statement]:
     for sentence in passage.asked():
         clause = passage.clause(sentence)
         text = without_connective(sentence.text)
-        if clause and not clause.whole and not clause.apposition and not clause.lead and len(clause.statement.split()) >= 6:
+        if (
+            clause
+            and not clause.whole
+            and not clause.apposition
+            and not clause.lead
+            and len(clause.statement.split()) >= 6
+        ):
             text = clause.statement + "."
-        if 6 <= len(words_of(text)) <= 28 and not re.search(r"\b(?:if|unless|believed|thought|supposed|may|might|perhaps)\b", text) and not POINTING.search(text):
+        if (
+            6 <= len(words_of(text)) <= 28
+            and not re.search(r"\b(?:if|unless|believed|thought|supposed|may|might|perhaps)\b", text)
+            and not POINTING.search(text)
+        ):
             found.append(Statement(text, True, sentence))
     return found
 
@@ -75,7 +97,10 @@ def order_statements(passage: Passage, chance: Random) -> Iterator[tuple[Stateme
     pairs = [(a, b) for a in events for b in events if a.year < b.year and a.sentence.index != b.sentence.index]
     chance.shuffle(pairs)
     for earlier, later in pairs:
-        if len(words_of(earlier.inside)) + len(words_of(later.inside)) <= 36 and " before " not in earlier.inside + later.inside:
+        if (
+            len(words_of(earlier.inside)) + len(words_of(later.inside)) <= 36
+            and " before " not in earlier.inside + later.inside
+        ):
             true = f"{earlier.statement[:-1]} before {later.inside}."
             yield Statement(true, True, earlier.sentence), later.sentence
             yield Statement(f"{later.statement[:-1]} before {earlier.inside}.", False, earlier.sentence), later.sentence
@@ -116,7 +141,11 @@ def written_like(number: Number, value: float) -> str:
         for word, known in NUMBER_WORDS.items():
             if known == value:
                 return word + (magnitude.group() if magnitude else "")
-    figure = f"{int(value):,}" if value == int(value) and (value >= 10_000 or "," in number.text) and not number.year else plain_number(value)
+    figure = (
+        f"{int(value):,}"
+        if value == int(value) and (value >= 10_000 or "," in number.text) and not number.year
+        else plain_number(value)
+    )
     return figure + (magnitude.group() if magnitude else "")
 
 
@@ -140,7 +169,9 @@ def _other_number(passage: Passage, text: str, chance: Random) -> str | None:
 def _changeable(text: str, number: Number) -> bool:
     """Whether another figure in this place would still make sense, and would make the statement false."""
     before, after = text[: number.start], text[number.end :]
-    part_of_name = re.search(r"(?:[A-Z][\w.-]*|\bnumber|\bunder) $", before) and not re.search(r"(?:^|\. )[A-Z]\w* $|\b(?:" + "|".join(MONTHS) + r") $", before)
+    part_of_name = re.search(r"(?:[A-Z][\w.-]*|\bnumber|\bunder) $", before) and not re.search(
+        r"(?:^|\. )[A-Z]\w* $|\b(?:" + "|".join(MONTHS) + r") $", before
+    )
     address = re.match(r"(?:,? [A-Z]|,? BC|,? AD|–|-)", after) and not _MONTH_AFTER.match(after)
     return number.value > 1 and not part_of_name and not address and not _ROUND.search(before)
 
@@ -150,10 +181,14 @@ def _capital(words: str, start: int) -> str:
 
 
 def _other_name(passage: Passage, text: str, chance: Random) -> str | None:
-    sentence = Sentence(text, 0, 0, 0)
+    sentence = Sentence(text, 0, len(text), 0, 0)
     names = [name for name in passage.names(sentence) if name.kind == "person" and " " in name.text and name.start < 60]
     here = set(words_of(text))
-    others = [name for name, kind in passage.kinds.items() if kind == "person" and " " in name and not here & set(name.split(" "))]
+    others = [
+        name
+        for name, kind in passage.kinds.items()
+        if kind == "person" and " " in name and not here & set(name.split(" "))
+    ]
     if len(names) != 1 or not others or text.count(names[0].text) != 1:
         return None
     name = names[0]

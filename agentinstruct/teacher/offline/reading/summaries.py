@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -19,7 +18,8 @@ def summaries(asker: Asker) -> Iterator[Draft]:
     if len(chosen) == 3 and len(asker.passage.sentences) >= 8:
         yield Draft(
             question="Summarise the passage in exactly three sentences and at most 90 words, keeping its order and adding no opinion.",
-            answer="; ".join(" ".join(sentence.text.split()).rstrip(".") for sentence in chosen) + "; exactly three sentences; at most 90 words; no opinion.",
+            answer="; ".join(sentence.text.rstrip(".") for sentence in chosen)
+            + "; exactly three sentences; at most 90 words; no opinion.",
             evidence=tuple(sentence.text for sentence in chosen),
         )
 
@@ -30,15 +30,17 @@ def telling_sentences(passage: Passage, count: int) -> list[Sentence]:
     usable = [sentence for sentence in usable if not POINTING.search(sentence.text)]
     weight = Counter(word for sentence in passage.sentences for word in set(content_words(sentence.text)))
     chosen: list[Sentence] = usable[:1] if usable and usable[0].index < 3 else []
-    for sentence in sorted(usable, key=lambda s: (-_weight(s, weight), s.index)):
-        if len(chosen) < count and all(sentence.paragraph != other.paragraph for other in chosen):
-            chosen.append(sentence)
+    ranked = sorted(usable, key=lambda s: (-_weight(s, weight), s.index))
+    for apart in ("paragraph", "index"):
+        for sentence in ranked:
+            if len(chosen) < count and all(getattr(sentence, apart) != getattr(other, apart) for other in chosen):
+                chosen.append(sentence)
     return sorted(chosen, key=lambda sentence: sentence.index) if len(chosen) == count else []
 
 
 def summary_of(passage: Passage, count: int) -> str:
     """Return a summary of exactly `count` sentences, or nothing."""
-    return " ".join(re.sub(r"\s+", " ", without_connective(sentence.text)) for sentence in telling_sentences(passage, count))
+    return " ".join(without_connective(sentence.text) for sentence in telling_sentences(passage, count))
 
 
 def _weight(sentence: Sentence, weight: Counter[str]) -> float:

@@ -39,15 +39,17 @@ def _dialogue(passage: Passage, chance: Random) -> tuple[str, str] | None:
         return None
     asks, tells = chance.sample([name for name in _SPEAKERS if name not in passage.text], 2)
     subject = _subject(passage)
-    turns = [f"{asks}: You have been reading about “{subject}”. I know hardly anything about it. Will you tell me what you found out?"]
+    turns = [
+        f"{asks}: You have been reading about “{subject}”. I know hardly anything about it. Will you tell me what you found out?"
+    ]
     openings = chance.sample(_OPENINGS, len(_OPENINGS))
     for place, stretch in enumerate(_stretches(passage, asked)):
         if place:
             question = asked.get(stretch[0].index)
-            turns.append(f"{asks}: {question.question if question and chance.random() < 0.8 else openings[place % len(openings)]}")
-        turns.append(f"{tells}: {' '.join(' '.join(sentence.text.split()) for sentence in stretch)}")
-        if len(turns) > 18:
-            break
+            turns.append(
+                f"{asks}: {question.question if question and chance.random() < 0.8 else openings[place % len(openings)]}"
+            )
+        turns.append(f"{tells}: {' '.join(sentence.text for sentence in stretch)}")
     turns.append(f"{asks}: {chance.choice(_CLOSINGS)}")
     return f"A conversation: {subject}", "\n\n".join(turns)
 
@@ -76,7 +78,7 @@ def _stretches(passage: Passage, asked: dict[int, Asked]) -> list[list[Sentence]
     turns: list[list[Sentence]] = []
     for sentence in (sentence for sentence in passage.sentences if len(sentence.words) > 2):
         fresh = not turns or turns[-1][-1].paragraph != sentence.paragraph
-        answers = sentence.index in asked and len(turns[-1]) >= 1 if turns else False
+        answers = sentence.index in asked and len(turns[-1]) >= 2 if turns else False
         if fresh or (answers and not sentence.leans):
             turns.append([sentence])
         else:
@@ -94,15 +96,17 @@ def _meeting(passage: Passage, chance: Random) -> tuple[str, str] | None:
     free = [name for name in _SPEAKERS if name not in passage.text]
     chair, *members = chance.sample(free, 4)
     subject = _subject(passage)
-    lines = [f"{chair}: Welcome, everyone. There is one item on the agenda today, “{subject}”. Each of you has prepared a part of it. {members[0]}, please begin."]
+    lines = [
+        f"{chair}: Welcome, everyone. There is one item on the agenda today, “{subject}”. Each of you has prepared a part of it. {members[0]}, please begin."
+    ]
     for place, part in enumerate(parts):
         member = members[place % 3]
-        lines.append(f"{member}: {' '.join(' '.join(sentence.text.split()) for sentence in part)}")
+        lines.append(f"{member}: {' '.join(sentence.text for sentence in part)}")
         if place + 1 < len(parts):
             coming = members[(place + 1) % 3]
             lines.append(f"{chair}: {chance.choice(_THANKS).format(member=member)} {coming}, you have the next part.")
     kept = next((s for part in reversed(parts) for s in part if s.stands_alone and not POINTING.search(s.text)), None)
-    closing = f" Let the minutes keep this point in particular. {' '.join(kept.text.split())}" if kept else ""
+    closing = f" Let the minutes keep this point in particular. {kept.text}" if kept else ""
     lines.append(f"{chair}: Thank you all.{closing}")
     return f"A meeting: {subject}", "\n\n".join(lines)
 

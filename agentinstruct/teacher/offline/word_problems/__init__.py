@@ -29,7 +29,11 @@ def _make_problem(material: Material) -> dict[str, Any] | None:
     try:
         if "statement" in material.sections:
             statement = material.text("statement")
-            return {"suitable": True, "problem": hide(statement)[0]} if len(statement) <= LONGEST_PROBLEM else _unsuitable()
+            return (
+                {"suitable": True, "problem": hide(statement)[0]}
+                if len(statement) <= LONGEST_PROBLEM
+                else _unsuitable()
+            )
         if "problem" in material.sections and "suggestion" in material.sections:
             problem = edit(material.text("problem"), material.text("suggestion"), material.random())
             return {"suitable": True, "problem": problem}
@@ -59,7 +63,7 @@ def _answer(material: Material) -> dict[str, Any] | None:
     except Unsolvable:
         return {"answerable": False, "response": "I cannot work this problem out with certainty.", "final_answer": ""}
     response = "\n".join([*solution.lines, answer_sentence(solution)])
-    return {"answerable": True, "response": response, "final_answer": plain_figure(solution.value)}
+    return {"answerable": True, "response": response, "final_answer": plain_figure(solution)}
 
 
 ANSWERERS: dict[str, Callable[[Material], dict[str, Any] | None]] = {

@@ -14,7 +14,62 @@ _COUNTS = "|".join(word for word, value in NUMBER_WORDS.items() if value > 1)
 NUMBER = rf"(?:\d[\d,]*(?:\.\d+)?(?![\w.,]*\d)|(?:{_COUNTS})\b)"
 UNKNOWN = "the same amount of|a certain number of|a number of|the same number of|an equal number of|some|several"
 _QUANTITY = rf"(?:\$?{NUMBER}|(?:{UNKNOWN})\b)"
-_STOPS = ["in", "on", "at", "for", "to", "from", "with", "among", "between", "into", "per", "by", "during", "after", "before", "that", "which", "who", "than", "each", "every", "a", "an", "left", "altogether", "now", "then", "equally", "away", "back", "home", "out", "up", "about", "over", "the", "this", "and", "as", "more", "my", "his", "her", "their", "its", "through", "around", "along", "until", "when", "so", "but", "then", "again"]
+_STOPS = [
+    "in",
+    "on",
+    "at",
+    "for",
+    "to",
+    "from",
+    "with",
+    "among",
+    "between",
+    "into",
+    "per",
+    "by",
+    "during",
+    "after",
+    "before",
+    "that",
+    "which",
+    "who",
+    "than",
+    "each",
+    "every",
+    "a",
+    "an",
+    "left",
+    "altogether",
+    "now",
+    "then",
+    "equally",
+    "away",
+    "back",
+    "home",
+    "out",
+    "up",
+    "about",
+    "over",
+    "the",
+    "this",
+    "and",
+    "as",
+    "more",
+    "my",
+    "his",
+    "her",
+    "their",
+    "its",
+    "through",
+    "around",
+    "along",
+    "until",
+    "when",
+    "so",
+    "but",
+    "then",
+    "again",
+]
 _WORD = rf"(?!(?:{'|'.join(_STOPS)})\b|of (?:\$?\d+|{_COUNTS}|them|each|his|her|their|the)\b)[a-zA-Z][\w'’-]*"
 NOUN = rf"{_WORD}(?: {_WORD}){{0,3}}"
 MARKERS = re.compile(
@@ -24,7 +79,7 @@ MARKERS = re.compile(
 )
 _TELLING = re.compile(
     rf"\b(half|twice|double|same|rest|each|every|all|dozens?|thirds?|quarters?|percent|times|fewer|less|than|another|both"
-    rf"|except|equal|equally|remaining|others?|only|{_COUNTS}|\d)|%",
+    rf"|except|more|some|several|few|many|most|none|nothing|equal|equally|remaining|others?|only|{_COUNTS}|\d)|%",
     re.I,
 )
 _LEAD = re.compile(
@@ -35,7 +90,9 @@ _LEAD = re.compile(
 _MULTIPLE = re.compile(rf"(?:twice|half|{NUMBER} times) as ")
 _DETERMINERS = {"the", "a", "an", "his", "her", "their", "its", "my", "each", "every", "one"}
 _PRONOUNS = {"he", "she", "it", "they", "him", "her", "them"}
-_ADVERBS = re.compile(r"^(?:also|then|only|later|already|still|first|finally|together|even|now|exactly|just|both) ", re.I)
+_ADVERBS = re.compile(
+    r"^(?:also|then|only|later|already|still|first|finally|together|even|now|exactly|just|both) ", re.I
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +137,11 @@ def split_clauses(sentence: str) -> list[str]:
     """Return the clauses that a sentence joins with `and`, `but` or `then`, each with a subject of its own."""
     pieces: list[str] = []
     rest = sentence.rstrip(".!? ")
-    for part in re.split(r",? (?:and then|and later|and|but then|but|then|so)(?= )|; |, (?=then )", rest):
-        part = part.strip(" ,")
-        if pieces and not (_starts_clause(part) and find_predicate(pieces[-1])):
+    for part in re.split(r",? (?:and then|and later|and|but then|but|then|so) |; |, (?=then )", rest):
+        if pieces and not (_starts_clause(part.strip(" ,")) and find_predicate(pieces[-1])):
             pieces[-1] = rest[: rest.index(part, rest.index(pieces[-1])) + len(part)][rest.index(pieces[-1]) :]
         else:
-            pieces.append(part)
+            pieces.append(part.strip(" ,"))
     return pieces
 
 
@@ -125,17 +181,22 @@ def read_clause(text: str, before: Clause | None = None) -> Clause | None:
     Raises `Unsolvable` when there is a quantity that is not understood.
     """
     original, lead = text, ""
-    if match := re.match(r"([^,]{1,60}), (?=\S)", text):
-        if _LEAD.match(match[1]) and not find_predicate(match[1]):
-            lead, text = match[1], text[match.end() :]
+    match = re.match(r"([^,]{1,60}), (?=\S)", text)
+    if match and _LEAD.match(match[1]) and not find_predicate(match[1]):
+        lead, text = match[1], text[match.end() :]
     text = _ADVERBS.sub("", text)
-    if before and (_MULTIPLE.match(text) or re.match(rf"{_QUANTITY} |another |an? ", text)) and not find_predicate(text):
+    if (
+        before
+        and (_MULTIPLE.match(text) or re.match(rf"{_QUANTITY} |another |an? ", text))
+        and not find_predicate(text)
+    ):
         subject, verb, past, rest = before.subject, before.verb, before.past, text
         original = f"{_again(subject)} {verb.past if past else verb.third} {text}"
     else:
         predicate = find_predicate(text)
         if not predicate:
-            return _refuse_if_telling(original)
+            _refuse_if_telling(original)
+            return None
         start, end, verb, past = predicate
         words = text.split()
         subject, rest = " ".join(words[:start]), " ".join(words[end:])
@@ -184,7 +245,14 @@ def _read_object(
     phrases, tail = _read_phrases(rest)
     markers = frozenset(match[1].lower() for match in MARKERS.finditer(f"{lead} {tail}"))
     if not fields and not phrases:
-        return _refuse_if_telling(original)
+        if verb.effect in {"have", "gain", "lose", "share", "pack"} or (
+            verb.effect == "be" and subject.lower() == "there"
+        ):
+            raise Unsolvable(f"how many in {original!r}")
+        _refuse_if_telling(original)
+        return None
+    if fields.get("value") is not None and rest and re.match(_WORD, rest) and fields.get("unit") != "$":
+        raise Unsolvable(f"what is counted in {original!r}")
     fields = fields or {"size": "none"}
     plain = MARKERS.sub("", f"{lead} {tail}")
     if match := _TELLING.search(plain):
@@ -192,7 +260,14 @@ def _read_object(
     if verb.base == "be" and rest.startswith("left"):
         markers |= {"left"}
     return Clause(
-        text=original, subject=subject, verb=verb, past=past, phrases=phrases, tail=plain.strip(), markers=markers, **fields  # type: ignore[arg-type]  # collected field by field
+        text=original,
+        subject=subject,
+        verb=verb,
+        past=past,
+        phrases=phrases,
+        tail=plain.strip(),
+        markers=markers,
+        **fields,  # type: ignore[arg-type]  # collected field by field
     )
 
 
@@ -202,26 +277,41 @@ def _read_amount(text: str, unit_before: str) -> tuple[dict[str, object], str]:
     if match := re.match(rf"(him|her|them|(?:his|her|their|the) [a-z]+|[A-Z]\w+) (?={_QUANTITY}|an? )", text):
         fields["receiver"] = match[1]
         text = text[match.end() :]
-    if match := re.match(rf"(?:(?P<value>{_QUANTITY}) )?(?P<size>more|fewer|less)(?: (?P<noun>{NOUN}))? than (?P<other>.+)", text):
+    if match := re.match(
+        rf"(?:(?P<value>{_QUANTITY}) )?(?P<size>more|fewer|less)(?: (?P<noun>{NOUN}))? than (?P<other>.+)", text
+    ):
         noun = match["noun"] or ("$" if "$" in (match["value"] or "") else unit_before)
         size = "more" if match["size"] == "more" else "fewer"
         return fields | {"value": _value(match["value"] or ""), "size": size, "unit": noun, "other": match["other"]}, ""
     if match := re.match(
-        rf"(?:(?P<value>{_QUANTITY}) times|(?P<word>twice|half)) as (?:many|much)(?: (?P<noun>{NOUN}))?(?P<tail> .*?)? as (?P<other>.+)", text
+        rf"(?:(?P<value>{_QUANTITY}) times|(?P<word>twice|half)) as (?:many|much)(?: (?P<noun>{NOUN}))?(?P<tail> .*?)? as (?P<other>.+)",
+        text,
     ):
         fixed = {"twice": Fraction(2), "half": Fraction(1, 2)}.get(match["word"] or "")
         value = fixed if fixed is not None else _value(match["value"])
         unit = match["noun"] or unit_before
-        return fields | {"value": value, "size": "times", "unit": "$" if unit == "money" else unit, "other": match["other"]}, match["tail"] or ""
+        return fields | {
+            "value": value,
+            "size": "times",
+            "unit": "$" if unit == "money" else unit,
+            "other": match["other"],
+        }, match["tail"] or ""
     if match := re.match(r"(?:with )?(?:a |one )(?:\$(?P<value>\d+)(?: note)?|note\b)", text):
         return fields | {"value": _value(match["value"] or ""), "unit": "$"}, text[match.end() :].strip()
-    if match := re.match(rf"\$(?P<value>{NUMBER})(?P<more> more)?(?: of this money)?|(?:some (?:more )?|the same amount of )money\b|the same(?= each|$)", text):
+    if match := re.match(
+        rf"\$(?P<value>{NUMBER})(?P<more> more)?(?: of this money)?|(?:some (?:more )?|the same amount of )money\b|the same(?= each|$)",
+        text,
+    ):
         return fields | {"value": _value(match["value"] or ""), "unit": "$"}, text[match.end() :].strip()
-    if match := re.match(rf"(?:them all|them|all of them|it all)\b|all the (?P<all>[a-z]+)|the (?:remaining|other|rest of the|leftover) (?P<noun>{NOUN})|the rest\b", text):
+    if match := re.match(
+        rf"(?:them all|them|all of them|it all)\b|all the (?P<all>[a-z]+)|the (?:remaining|other|rest of the|leftover) (?P<noun>{NOUN})|the rest\b",
+        text,
+    ):
         noun = match["noun"] or match["all"] or unit_before
         return fields | {"size": "rest", "unit": "$" if noun == "money" else noun}, text[match.end() :].strip()
     if match := re.match(
-        rf"(?:another )?(?P<value>{_QUANTITY}|an?\b|another\b)(?: more| other| extra| further| additional| new)?(?P<noun> (?:of them\b|{NOUN}))?", text
+        rf"(?:another )?(?P<value>{_QUANTITY}|an?\b|another\b)(?: more| other| extra| further| additional| new)?(?P<noun> (?:of them\b|{NOUN}))?",
+        text,
     ):
         article = match["value"] in {"a", "an", "another"}
         noun = (match["noun"] or "").strip()

@@ -8,18 +8,51 @@ from dataclasses import dataclass
 from random import Random
 
 from agentinstruct.teacher.offline.word_problems.clauses import Clause, split_sentences
+from agentinstruct.teacher.offline.word_problems.facts import ANYBODY
 from agentinstruct.teacher.offline.word_problems.linear import Unsolvable
 from agentinstruct.teacher.offline.word_problems.solution import Solution, solve
-from agentinstruct.teacher.offline.word_problems.story import ANYBODY
 from agentinstruct.teacher.offline.word_problems.words import head, inflect, singular
 
 _NAMES = ("Rosa", "Tariq", "Mina", "Pavel", "Aisha", "Leon", "Nkechi", "Sven")
 _NOT_HANDED_OVER = set(
-    ["kilometre", "metre", "point", "room", "page", "passenger", "swimmer", "kilogram", "litre", "hour", "goat", "sheep", "horse", "person", "child", "seat", "floor", "guest", "pupil", "metre", "minute", "mile", "dollar", "litre", "gram"]
+    [
+        "kilometre",
+        "metre",
+        "point",
+        "room",
+        "page",
+        "passenger",
+        "swimmer",
+        "kilogram",
+        "litre",
+        "hour",
+        "goat",
+        "sheep",
+        "horse",
+        "person",
+        "child",
+        "seat",
+        "floor",
+        "guest",
+        "pupil",
+        "metre",
+        "minute",
+        "mile",
+        "dollar",
+        "litre",
+        "gram",
+    ]
 )
 """Things that nobody puts into bags or sells by the piece in a story."""
 _SPONSORED = {"kilometre", "point", "page", "lap", "mile"}
-_CONTAINERS = {"sticker": "into envelopes", "marble": "into bags", "egg": "into bowls", "book": "onto shelves", "bead": "into bags", "jar": "into boxes"}
+_CONTAINERS = {
+    "sticker": "into envelopes",
+    "marble": "into bags",
+    "egg": "into bowls",
+    "book": "onto shelves",
+    "bead": "into bags",
+    "jar": "into boxes",
+}
 _RECEIVERS = {"give": " to a friend", "lend": " to a school", "donate": " to a school"}
 
 
@@ -100,7 +133,9 @@ def _one_more_event(scene: Scene) -> Iterator[str]:
     if act is None or any("Later," in sentence for sentence in scene.sentences):
         return
     place = _closing_place(scene)
-    if act.verb.base == "use" or (place < len(scene.sentences) - 1 and act.text.split(" ", 1)[-1] in scene.sentences[place]):
+    if act.verb.base == "use" or (
+        place < len(scene.sentences) - 1 and act.text.split(" ", 1)[-1] in scene.sentences[place]
+    ):
         return
     receiver = _RECEIVERS.get(act.verb.base, "")
     for number in _numbers(scene, 4, 20):
@@ -147,7 +182,12 @@ def _shared_money(scene: Scene) -> Iterator[str]:
 def _total_instead(scene: Scene) -> Iterator[str]:
     question = scene.solution.question
     clauses = [clause for clause in scene.solution.clauses if clause.verb.base == question.verb.base and clause.subject]
-    if {"altogether", "in total"} & question.markers or question.kind or len(clauses) < 2 or question.verb.effect == "have":
+    if (
+        {"altogether", "in total"} & question.markers
+        or question.kind
+        or len(clauses) < 2
+        or question.verb.effect == "have"
+    ):
         return
     subjects = {clause.subject for clause in clauses}
     who = clauses[0].subject if len(subjects) == 1 else "they"
@@ -161,7 +201,9 @@ def _bought_more(scene: Scene) -> Iterator[str]:
     name = next(iter(_names(scene)), "")
     for number in _numbers(scene, 3, 12):
         if name:
-            yield _join([*scene.sentences[:-1], f"Then {name} buys another {number} {scene.unit}.", scene.sentences[-1]])
+            yield _join(
+                [*scene.sentences[:-1], f"Then {name} buys another {number} {scene.unit}.", scene.sentences[-1]]
+            )
 
 
 def _packed(scene: Scene) -> Iterator[str]:
@@ -186,7 +228,11 @@ def _sold(scene: Scene) -> Iterator[str]:
         return
     what = f"all the {scene.unit}" if filled else _what_is_there(scene)
     pronoun = _pronoun(scene, scene.actor)
-    for price in _numbers(scene, 2, 9):
+    noun = singular(head(scene.unit))
+    if noun == "book":
+        return
+    low, high = (4, 12) if noun in {"box", "jar", "basket", "scarf"} else (1, 3)
+    for price in _numbers(scene, low, high):
         yield _join([
             *scene.sentences[:-1],
             f"{_capital(pronoun)} sold {what} for ${price} each.",
@@ -201,7 +247,7 @@ def _second_person(scene: Scene) -> Iterator[str]:
     name = next((word for word in _names(scene) if word), "")
     if not name or singular(head(scene.unit)) in {"page", "metre", "kilogram", "room"}:
         return
-    other = next(one for one in _NAMES if one not in " ".join(scene.sentences))
+    other = scene.random.choice([one for one in _NAMES if one not in " ".join(scene.sentences)])
     for number in _numbers(scene, 3, 15):
         word = "more" if scene.random.random() < 0.6 or number >= scene.solution.value else "fewer"
         yield _join([
@@ -213,7 +259,11 @@ def _second_person(scene: Scene) -> Iterator[str]:
 
 def _names(scene: Scene) -> list[str]:
     subjects = [clause.subject for clause in scene.solution.clauses] + [scene.actor]
-    return [subject for subject in subjects if re.fullmatch(r"[A-Z]\w+", subject) and subject not in {"He", "She", "It", "They"}]
+    return [
+        subject
+        for subject in subjects
+        if re.fullmatch(r"[A-Z]\w+", subject) and subject not in {"He", "She", "It", "They"}
+    ]
 
 
 def _more_spending(scene: Scene) -> Iterator[str]:
@@ -223,6 +273,8 @@ def _more_spending(scene: Scene) -> Iterator[str]:
     things = ("a bus ticket", "a drink", "a postcard")
     thing = next((one for one in things if one not in " ".join(scene.sentences)), "")
     pronoun = _pronoun(scene, scene.actor)
+    if pronoun == "it":
+        return
     for number in _numbers(scene, 2, 7):
         event = f"After that, {pronoun} spent ${number} on {thing}."
         if scene.kept and "After that" not in " ".join(scene.sentences):
@@ -259,7 +311,11 @@ def _another_purchase(scene: Scene) -> Iterator[str]:
 
 def _sponsored(scene: Scene) -> Iterator[str]:
     question = scene.solution.question
-    if not re.fullmatch(r"[A-Z]\w+", str(next(iter(_names(scene)), ""))) or singular(head(scene.unit)) not in _SPONSORED or not {"altogether", "in total"} & question.markers:
+    if (
+        not re.fullmatch(r"[A-Z]\w+", str(next(iter(_names(scene)), "")))
+        or singular(head(scene.unit)) not in _SPONSORED
+        or not {"altogether", "in total"} & question.markers
+    ):
         return
     for number in _numbers(scene, 2, 6):
         thing = inflect(scene.unit, one=True)
@@ -272,7 +328,8 @@ def _join(sentences: list[str]) -> str:
 
 
 def _numbers(scene: Scene, low: int, high: int) -> list[int]:
-    numbers = list(range(low, high + 1))
+    said = " ".join(scene.sentences)
+    numbers = [number for number in range(low, high + 1) if not re.search(rf"\b{number}\b", said)]
     scene.random.shuffle(numbers)
     return numbers
 
@@ -328,6 +385,10 @@ def _first_sound(scene: Scene, change: Change) -> str:
             solution = solve(problem)
         except Unsolvable:
             continue
-        if len(solution.lines) > len(scene.solution.lines) and solution.value > 0 and (solution.value.denominator == 1 or solution.question.unit == "$"):
+        if (
+            len(solution.lines) > len(scene.solution.lines)
+            and solution.value > 0
+            and (solution.value.denominator == 1 or solution.question.unit == "$")
+        ):
             return problem
     return ""

@@ -13,9 +13,10 @@ from agentinstruct.teacher.offline.word_problems.clauses import (
     read_clause,
     split_sentences,
 )
+from agentinstruct.teacher.offline.word_problems.facts import ANYBODY
 from agentinstruct.teacher.offline.word_problems.linear import Unsolvable
 from agentinstruct.teacher.offline.word_problems.solution import read_story, solve
-from agentinstruct.teacher.offline.word_problems.story import ANYBODY, Story
+from agentinstruct.teacher.offline.word_problems.story import Story
 from agentinstruct.teacher.offline.word_problems.words import inflect, plural, singular
 from agentinstruct.verify.numbers import parse_number
 
@@ -140,8 +141,14 @@ def _where(clause: Clause) -> str:
     unit = r"money" if clause.unit == "$" else re.escape(clause.unit)
     match = re.search(rf"\b{unit}(?: of them)?\b(?P<rest>.*)$", text)
     rest = match["rest"] if match else ""
-    rest = re.sub(rf",? (?:with|of|for|at|into|in|on|among|each) (?:each of )?(?:\w+ )?\$?(?:{NUMBER}|the same).*$", "", rest)
-    rest = re.sub(r" (?:altogether|then)\b|^, .*| for each .*| (?:each|every|per) \w+$| an? (?:day|week|hour|month|year)$", "", rest)
+    rest = re.sub(
+        rf",? (?:with|of|for|at|into|in|on|among|each) (?:each of )?(?:\w+ )?\$?(?:{NUMBER}|the same).*$", "", rest
+    )
+    rest = re.sub(
+        r" (?:altogether|then)\b|^, .*| for each .*| (?:each|every|per) \w+$| an? (?:day|week|hour|month|year)$",
+        "",
+        rest,
+    )
     return rest.strip(" ,")
 
 
@@ -218,7 +225,9 @@ def _ask_duration(match: re.Match[str], clause: Clause | None) -> str:
     if clause is None:
         return ""
     doing = match["doing"].strip()
-    return f"For how many {plural(singular(match['period']))} {_do(clause)} {_subject(clause)} {clause.verb.base} {doing}?"
+    return (
+        f"For how many {plural(singular(match['period']))} {_do(clause)} {_subject(clause)} {clause.verb.base} {doing}?"
+    )
 
 
 def _ask_among(match: re.Match[str], clause: Clause | None) -> str:

@@ -28,6 +28,12 @@ class Quantity:
         """Whether it does not depend on the unknown."""
         return self.slope == 0
 
+    @property
+    def divisor(self) -> int:
+        """The number by which an expression is shown divided; 1 where decimals show it as well."""
+        decimal = abs(self.slope) > 1 and (self.slope * 100).denominator == 1
+        return 1 if decimal else self.slope.denominator
+
     def at(self, unknown: Fraction) -> Fraction:
         """Return its value once the unknown is known."""
         return self.constant + self.slope * unknown
@@ -35,8 +41,8 @@ class Quantity:
     def __str__(self) -> str:
         if self.known:
             return write_number(self.constant, self.unit)
-        if self.slope.denominator > 1:
-            parts = self.slope.denominator
+        parts = self.divisor
+        if parts > 1:
             inner = Quantity(constant=self.constant * parts, slope=self.slope * parts)
             return f"{inner.bracketed()} ÷ {parts}"
         times = "n" if self.slope == 1 else f"{write_number(self.slope)} × n"

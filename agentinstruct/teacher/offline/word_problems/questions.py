@@ -29,7 +29,36 @@ _FORMS = tuple(
 )
 _START = {"at the start", "at first", "at the beginning"}
 _SUM = {"altogether", "in total", "in all"}
-_IDLE = set(["the", "a", "an", "in", "on", "at", "of", "by", "to", "for", "from", "with", "her", "his", "their", "its", "it", "them", "she", "he", "they", "this", "that", "each", "all", "money"])
+_IDLE = set(
+    [
+        "the",
+        "a",
+        "an",
+        "in",
+        "on",
+        "at",
+        "of",
+        "by",
+        "to",
+        "for",
+        "from",
+        "with",
+        "her",
+        "his",
+        "their",
+        "its",
+        "it",
+        "them",
+        "she",
+        "he",
+        "they",
+        "this",
+        "that",
+        "each",
+        "all",
+        "money",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +97,11 @@ class Question:
     @property
     def text_unit(self) -> str:
         """The unit in the question's own words, such as `money`."""
-        match = re.match(r"(?:how (?:many|much)) (?:(?:more|fewer) (?!money))?(.+?) (?:do|does|did|is|are|was|were|left|arrived)\b", self.text, re.I)
+        match = re.match(
+            r"(?:how (?:many|much)) (?:(?:more|fewer) (?!money))?(.+?) (?:do|does|did|is|are|was|were|left|arrived)\b",
+            self.text,
+            re.I,
+        )
         return match[1] if match else ""
 
     def _verb_form(self) -> str:
@@ -136,14 +169,21 @@ def find_answer(story: Story, question: Question) -> Quantity:
     owner = story.resolve(question.subject)
     match question.kind:
         case "note":
-            return Quantity(constant=Fraction(0), slope=Fraction(1), unit="$") if "note" in story.told and story.unknown == "$" else story.rate("", "")  # type: ignore
+            if len(story.paid) != 1:
+                raise Unsolvable("which note")
+            return story.paid[0][1]
         case "for" | "among":
             return _find_unknown(story, question)
         case "times":
             raise Unsolvable("a factor")
         case "more" | "fewer":
-            mine, theirs = _of_owner(story, question, owner), _of_owner(story, question, story.resolve(_bare(question.other)))
-            return story.computed("−", *((mine, theirs) if question.kind == "more" else (theirs, mine)), "That is a difference of")
+            mine, theirs = (
+                _of_owner(story, question, owner),
+                _of_owner(story, question, story.resolve(_bare(question.other))),
+            )
+            return story.computed(
+                "−", *((mine, theirs) if question.kind == "more" else (theirs, mine)), "That is a difference of"
+            )
     if each := re.fullmatch(r"(?:each|every|one|an?) (?P<thing>.+)", question.subject, re.I):
         return _for_each(story, question.unit, each["thing"])
     if each := re.search(r"\b(?:in|on|for|per) (?:each|every) (?P<thing>[a-z]+)", question.tail):
@@ -161,7 +201,11 @@ def _bare(other: str) -> str:
 
 def _find_unknown(story: Story, question: Question) -> Quantity:
     numbers = re.findall(r"\d+", question.tail)
-    if not story.unknown or not same_thing(question.unit, story.unknown) or any(number not in story.told for number in numbers):
+    if (
+        not story.unknown
+        or not same_thing(question.unit, story.unknown)
+        or any(number not in story.told for number in numbers)
+    ):
         raise Unsolvable("the question asks for something else")
     return Quantity(constant=Fraction(0), slope=Fraction(1), unit=question.unit)
 
@@ -193,7 +237,11 @@ def _money(story: Story, question: Question, owner: str) -> Quantity | None:
             raise Unsolvable("what is needed")
         return story.computed("−", prices[0], held, "Money still needed")
     if question.verb.base in {"take", "earn", "make", "get", "receive"}:
-        earned = [event.quantity for event in story.events if event.verb in {"take", "earn", "make"} and event.quantity.unit == "$"]
+        earned = [
+            event.quantity
+            for event in story.events
+            if event.verb in {"take", "earn", "make"} and event.quantity.unit == "$"
+        ]
         if earned:
             return _total(story, earned, "Together that is")
     return None
@@ -205,9 +253,10 @@ def _total(story: Story, quantities: list[Quantity], label: str) -> Quantity:
         return total
     for quantity in quantities[1:]:
         total = add(total, quantity)
-    parts = " + ".join(quantity.bracketed() for quantity in quantities)
-    unit = "" if total.unit in {"$", ""} else f" {total.unit}"
+    parts = " + ".join(str(quantity) for quantity in quantities)
+    parts = parts if total.known else parts.replace("$", "")
     result = f"{parts} = {total}" if parts != str(total) else parts
+    unit = "" if total.unit in {"$", ""} else f" {total.unit}"
     start = Quantity(constant=total.constant, slope=total.slope, unit=total.unit, steps=merge_steps(*quantities))
     return story.noted(start, f"{label} {result}{unit}.")
 
@@ -224,7 +273,9 @@ def _of_owner(story: Story, question: Question, owner: str) -> Quantity:
         if len(starts) != 1:
             raise Unsolvable("several starts")
         return starts[0]
-    if possession and not (question.verb.effect == "have" and not group and not story.held(owner, question.unit, anyone=True)):
+    if possession and not (
+        question.verb.effect == "have" and not group and not story.held(owner, question.unit, anyone=True)
+    ):
         return _possession(story, question, owner, group)
     if events:
         return _total(story, [event.quantity for event in events], "Together that is")
@@ -235,7 +286,11 @@ def _possession(story: Story, question: Question, owner: str, group: bool) -> Qu
     if group or (question.verb.effect == "be" and question.markers & _SUM):
         named = question.subject.split(" and ") if " and " in question.subject else []
         wanted = {story.resolve(name) for name in named}
-        found = [value for key, value in story.holdings.items() if same_thing(question.unit, key[1]) and (not wanted or key[0] in wanted)]
+        found = [
+            value
+            for key, value in story.holdings.items()
+            if same_thing(question.unit, key[1]) and (not wanted or key[0] in wanted)
+        ]
         if len(found) < 2 or (wanted and len(found) != len(wanted)):
             raise Unsolvable("whose")
         return _total(story, found, "Together that is")
@@ -273,7 +328,15 @@ def _check_words(story: Story, question: Question, found: list[Event]) -> None:
     strange = {word for word in _content_words(question) if word not in told and word.rstrip("s") not in told}
     if strange - {"read", "sisters", "now", "still", "get", "back", "time", "days", "weeks"}:
         raise Unsolvable(f"the question speaks of {', '.join(sorted(strange))}")
-    if len(found) > 1 and _content_words(question) & {"first", "second", "third", "monday", "tuesday", "saturday", "sunday"}:
+    if len(found) > 1 and _content_words(question) & {
+        "first",
+        "second",
+        "third",
+        "monday",
+        "tuesday",
+        "saturday",
+        "sunday",
+    }:
         raise Unsolvable("which of several events")
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
 from agentinstruct.teacher.offline.word_problems.clauses import (
+    NUMBER,
     Clause,
     name_unit,
     read_clause,
@@ -16,6 +19,8 @@ from agentinstruct.teacher.offline.word_problems.linear import Quantity, Unsolva
 from agentinstruct.teacher.offline.word_problems.questions import Question, find_answer, question_of, read_question
 from agentinstruct.teacher.offline.word_problems.rephrasing import plain_sentence
 from agentinstruct.teacher.offline.word_problems.story import Story
+from agentinstruct.teacher.offline.word_problems.words import inflect
+from agentinstruct.verify.numbers import parse_number
 
 LONGEST_PROBLEM = 2_000
 """Characters; longer texts are declined unread."""
@@ -36,6 +41,8 @@ def solve(problem: str) -> Solution:
     """Return the one answer of `problem` with its steps; raises `Unsolvable` when the reader is not sure of it."""
     if len(problem) > LONGEST_PROBLEM:
         raise Unsolvable("too long")
+    if any(character.isnumeric() and not character.isascii() for character in problem):
+        raise Unsolvable("digits of another script")
     sentences = split_sentences(problem)
     if len(sentences) < 2 or not sentences[-1].endswith("?") or any("?" in sentence for sentence in sentences[:-1]):
         raise Unsolvable("not a story with one question at its end")
@@ -97,48 +104,99 @@ def _solve_for_unknown(equations: list[tuple[Quantity, Quantity]], unit: str) ->
     if not right.known:
         raise Unsolvable("the unknown on both sides")
     lines = [step.text for step in merge_steps(left, right)]
-    lines.append(f"We are told that this is {right}, so {left} = {right}.")
-    value = right.constant
-    money = "$" if unit == "$" else ""
-    constant, slope, parts = left.constant, left.slope, left.slope.denominator
+    lines.insert(
+        0,
+        "Let n be the missing amount in dollars."
+        if unit == "$"
+        else f"Let n be the missing number of {inflect(unit, one=False)}.",
+    )
+    figure = write_number(right.constant)
+    amount = str(right) if right.unit == "$" else f"{right} {name_unit(right.unit, right.constant)}"
+    lines.append(f"We are told that this is {amount}, so {left} = {figure}.")
+    return _undo(left, right.constant, lines), lines
+
+
+def _undo(left: Quantity, value: Fraction, lines: list[str]) -> Fraction:
+    """Undo the operations around n one by one, a line each, and return n."""
+    constant, slope, parts = left.constant, left.slope, left.divisor
     if parts > 1:
-        lines.append(f"Multiply by {parts}: {left}".split(" ÷ ")[0] + f" = {write_number(value, money)} × {parts} = {write_number(value * parts, money)}.")
+        lines.append(
+            f"Multiply by {parts}: {str(left).split(' ÷ ')[0].strip('()')} = {write_number(value)} × {parts} = {write_number(value * parts)}."
+        )
         value, constant, slope = value * parts, constant * parts, slope * parts
     if constant and slope > 0:
-        sign, words = ("−", "Take away") if constant > 0 else ("+", "Add")
-        part = write_number(abs(constant), money)
+        sign, words = ("−", "Take away {} from") if constant > 0 else ("+", "Add {} to")
+        part = write_number(abs(constant))
         rest = value - constant
-        lines.append(f"{words} {part} on both sides: {_times_n(slope)} = {write_number(value, money)} {sign} {part} = {write_number(rest, money)}.")
+        lines.append(
+            f"{words.format(part)} both sides: {_times_n(slope)} = {write_number(value)} {sign} {part} = {write_number(rest)}."
+        )
     elif slope < 0:
         rest = constant - value
-        lines.append(f"So {_times_n(-slope)} = {write_number(constant, money)} − {write_number(value, money)} = {write_number(rest, money)}.")
+        lines.append(
+            f"So {_times_n(-slope)} = {write_number(constant)} − {write_number(value)} = {write_number(rest)}."
+        )
         slope = -slope
     else:
         rest = value
     if slope != 1:
-        lines.append(f"Divide by {write_number(slope)}: n = {write_number(rest, money)} ÷ {write_number(slope)} = {write_number(rest / slope, money)}.")
+        lines.append(
+            f"Divide by {write_number(slope)}: n = {write_number(rest)} ÷ {write_number(slope)} = {write_number(rest / slope)}."
+        )
         rest /= slope
-    return rest, lines
+    return rest
 
 
 def _times_n(slope: Fraction) -> str:
     return "n" if slope == 1 else f"{write_number(slope)} × n"
 
 
+_FIGURE = re.compile(rf"\b{NUMBER}")
+
+
+def _refuse_unused(clauses: tuple[Clause, ...], lines: list[str]) -> None:
+    """Refuse when a number was not read, or played no part: then something was misunderstood more often than not."""
+    used = set(_FIGURE.findall(" ".join(lines).lower()))
+    for clause in clauses:
+        read: Counter[Fraction | None] = Counter([clause.value, *(phrase.value for phrase in clause.phrases)])
+        told: Counter[Fraction | None] = Counter(
+            number for text in _FIGURE.findall(clause.text.lower()) if (number := parse_number(text)) is not None
+        )
+        if told - read:
+            raise Unsolvable(f"an unread number in {clause.text!r}")
+        if unused := set(_FIGURE.findall(clause.text.lower())) - used:
+            raise Unsolvable(f"{', '.join(unused)} plays no part")
+
+
+def _without_repeats(lines: list[str]) -> list[str]:
+    """Drop a line that only tells a fact which a later line tells again and computes with."""
+    kept = []
+    for place, line in enumerate(lines):
+        fact = re.sub(r"(?:: n\b[^×÷+−]*)?\.$", "", line)
+        if not any(later.startswith(fact + ":") for later in lines[place + 1 :]):
+            kept.append(line)
+    return kept
+
+
 def _finished(
     problem: str, value: Fraction, lines: list[str], question: Question, clauses: tuple[Clause, ...], amount: Quantity
 ) -> Solution:
-    if value < 0 or (question.unit != "$" and value.denominator not in {1, 2, 4, 5, 10}) or (value * 100).denominator != 1:
+    if (
+        value < 0
+        or (question.unit != "$" and value.denominator not in {1, 2, 4, 5, 10})
+        or (value * 100).denominator != 1
+    ):
         raise Unsolvable("no sensible answer")
-    lines = [line for line in lines if not any(other.startswith(line[:-1] + ":") for other in lines)]
+    lines = _without_repeats(lines)
+    _refuse_unused(clauses, lines)
     if not lines:
         raise Unsolvable("nothing to work out")
     return Solution(value=value, lines=tuple(lines), question=question, clauses=clauses, amount=amount)
 
 
-def plain_figure(value: Fraction) -> str:
-    """Return the number alone, as a final answer is written: `1150`, `19.50`, `2.5`."""
-    return write_number(value).replace(",", "").replace("−", "-")
+def plain_figure(solution: Solution) -> str:
+    """Return the answer's number alone, as a final answer is written: `1150`, `19.50`, `2.5`."""
+    return write_number(solution.value, solution.question.unit).strip("$").replace(",", "")
 
 
 def answer_sentence(solution: Solution) -> str:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 
 from agentinstruct.teacher.offline.word_problems.clauses import Clause
+from agentinstruct.teacher.offline.word_problems.facts import (
+    Event,
+    Rate,
+    make_label,
+    owner_name,
+    refuse_pieces,
+    unit_after,
+    write_operation,
+)
 from agentinstruct.teacher.offline.word_problems.linear import (
     Quantity,
     Unsolvable,
@@ -15,38 +23,22 @@ from agentinstruct.teacher.offline.word_problems.linear import (
     explained,
     multiply,
 )
-from agentinstruct.teacher.offline.word_problems.words import head, inflect, same_thing, singular
+from agentinstruct.teacher.offline.word_problems.words import inflect, same_thing
 
-_RELATIVES = set(
-    ["brother", "sister", "friend", "mother", "father", "cousin", "aunt", "uncle", "grandmother", "grandfather", "mum", "dad", "neighbour", "teacher", "son", "daughter", "wife", "husband", "classmate", "nephew", "niece"]
-)
-ANYBODY = set(
-    ["rabbits", "birds", "readers", "guests", "visitors", "customers", "children", "pupils", "students", "workers", "squirrels", "ducks", "people", "friends", "passengers", "neighbours", "members", "moths", "mice"]
-)
-"""Plurals that open a sentence in capitals and are no names."""
 _EACH = re.compile(r"(?:each|every|one)(?: of (?:the|his|her|their))? (?P<thing>.+)", re.I)
 _ANY = re.compile(r"(?:each|every|one|an?) (?P<thing>.+)", re.I)
-_FINAL = {"left", "left over", "altogether", "in total", "in all", "now", "in the end", "at the end", "so far", "in change"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something counted that happened: `verb` is its base form."""
-
-    owner: str
-    verb: str
-    quantity: Quantity
-    words: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """So many of `quantity.unit` in, for or per one `per`; `parts` when it came from sharing among that many."""
-
-    per: str
-    quantity: Quantity
-    parts: Quantity | None = None
-    owner: str = ""
+_FINAL = {
+    "left",
+    "left over",
+    "altogether",
+    "in total",
+    "in all",
+    "now",
+    "in the end",
+    "at the end",
+    "so far",
+    "in change",
+}
 
 
 class Story:
@@ -70,7 +62,7 @@ class Story:
     def read(self, clause: Clause) -> None:
         """Take one clause in; raises `Unsolvable` when it does not fit."""
         self._order += 1
-        label = _label(clause.text)
+        label = make_label(clause.text)
         if each := (_ANY if clause.verb.effect in {"cost", "need"} else _EACH).fullmatch(clause.subject):
             self._read_rate(clause, inflect(each["thing"], one=True), label)
             return
@@ -97,11 +89,15 @@ class Story:
             lower = {"him": "he", "her": "she"}.get(lower, lower)
             taken = {name for pronoun, name in self._pronouns.items() if pronoun != lower}
             if lower not in self._pronouns:
-                free = [name for name in self._people if name not in taken and (name[0].islower() if lower == "it" else True)]
+                free = [
+                    name
+                    for name in self._people
+                    if name not in taken and (name[0].islower() if lower == "it" else True)
+                ]
                 named = [name for name in free if name[0].isupper()] if lower != "it" else []
                 self._pronouns[lower] = (named or free or [lower])[-1]
             return self._pronouns[lower]
-        name = _owner_name(subject)
+        name = owner_name(subject)
         if name and name != "there" and not re.search(r"\d", name):
             if name in self._people:
                 self._people.remove(name)
@@ -128,7 +124,9 @@ class Story:
             count = self.held(owner, rate.per, anyone=anyone)
             if count:
                 total = self.computed("×", count, rate.quantity, f"Number of {rate.quantity.unit}")
-                holder = next(key[0] for key, value in self.holdings.items() if value is count or same_thing(rate.per, key[1]))
+                holder = next(
+                    key[0] for key, value in self.holdings.items() if value is count or same_thing(rate.per, key[1])
+                )
                 self.holdings[holder, rate.quantity.unit] = total
                 return total
         return None
@@ -142,13 +140,9 @@ class Story:
                 result = multiply(left, right, unit or right.unit)
             case _:
                 result = divide(left, right, unit or left.unit)
-        sum_text = f"{left.bracketed()} {sign} {right.bracketed()}"
+        written = write_operation(sign, left, right, str(result))
         joint = " " if label.startswith(("That", "The price", "Together", "Altogether")) else ": "
-        unit_text = "" if result.unit in {"$", ""} else f" {inflect(result.unit, one=result.known and result.constant == 1)}"
-        if result.known:
-            return explained(result, self._order, f"{label}{joint}{sum_text} = {result}{unit_text}.")
-        both = str(result) if str(result) == sum_text else f"{sum_text} = {result}"
-        return explained(result, self._order, f"{label}{joint}{both}{unit_text}.")
+        return explained(result, self._order, f"{label}{joint}{written}{unit_after(result)}.")
 
     def number(self, value: Fraction | None, unit: str) -> Quantity:
         """Return a number of the text as a quantity; the first missing one becomes n, a second is refused."""
@@ -167,7 +161,7 @@ class Story:
         if quantity.steps:
             return quantity
         if not quantity.known:
-            return explained(quantity, self._order, f"{label}. Call this missing number n.")
+            return explained(quantity, self._order, f"{label}: {quantity}{unit_after(quantity)}.")
         return explained(quantity, self._order, f"{label}.")
 
     def _amount(self, clause: Clause, owner: str, label: str) -> Quantity:
@@ -261,7 +255,7 @@ class Story:
         thing = re.sub(r"^(?:the|these|those|this|that) ", "", clause.subject, flags=re.I)
         if quantity.unit != "$":
             raise Unsolvable("a price without money")
-        self.rates.append(Rate(per=inflect(thing, one=True), quantity=self._noted(quantity, _label(clause.text))))
+        self.rates.append(Rate(per=inflect(thing, one=True), quantity=self._noted(quantity, make_label(clause.text))))
 
     def _distribute(self, clause: Clause, owner: str, quantity: Quantity, label: str) -> None:
         among, sets = clause.phrase("among"), clause.phrase("sets")
@@ -270,6 +264,7 @@ class Story:
             share = quantity
             if parts.known:
                 share = self.computed("÷", quantity, parts, label)
+                refuse_pieces(share)
             self.rates.append(Rate(per=inflect(among.unit, one=True), quantity=share, parts=parts))
             return
         if not sets or quantity.unit == "none":
@@ -279,11 +274,16 @@ class Story:
             self.rates.append(Rate(per=sets.unit, quantity=quantity, parts=size))
             return
         boxes = self.computed("÷", quantity, size, label, sets.unit)
+        refuse_pieces(boxes)
         self._start(owner, boxes)
         self.events.append(Event(owner=owner, verb="fill", quantity=boxes, words=clause.text))
 
     def _own(self, clause: Clause, owner: str, quantity: Quantity, label: str) -> None:
-        if quantity.unit == "none" or any(phrase.kind in {"price", "total_price", "among"} for phrase in clause.phrases):
+        if clause.verb.effect == "be" and clause.subject.lower() not in {"", "there"}:
+            raise Unsolvable("what somebody is")
+        if quantity.unit == "none" or any(
+            phrase.kind in {"price", "total_price", "among"} for phrase in clause.phrases
+        ):
             raise Unsolvable("owning for a price")
         self._gain(clause, owner, quantity, label)
 
@@ -388,21 +388,3 @@ class Story:
         if clause.verb.effect == "have":
             return bool(self.held(self.resolve(clause.subject), clause.unit)) or bool(clause.markers & _FINAL)
         return bool(clause.markers & _FINAL)
-
-
-def _label(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".!?, ")
-
-
-def _owner_name(subject: str) -> str:
-    if match := re.match(r"(?P<name>[A-Z]\w+)['’]s? (?P<thing>\w+)", subject):
-        return match["name"] if match["thing"] not in _RELATIVES else subject
-    words = subject.split()
-    if not words:
-        return ""
-    if words[-1].lower() in ANYBODY:
-        return words[-1].lower()
-    if words[-1][:1].isupper() and words[-1].lower() not in {"there", "they", "we"}:
-        return words[-1] if " and " not in subject else subject
-    return "" if subject.lower() == "there" else singular(head(subject.lower()))
-

@@ -30,7 +30,14 @@ _VERBS: dict[Effect, str] = {
     "pack": "pack put/put place arrange sort",
     "need": "need weigh",
 }
-_PARTICIPLES = {"given": "give", "eaten": "eat", "broken": "break", "thrown": "throw", "driven": "drive", "written": "write"}
+_PARTICIPLES = {
+    "given": "give",
+    "eaten": "eat",
+    "broken": "break",
+    "thrown": "throw",
+    "driven": "drive",
+    "written": "write",
+}
 _DOUBLED = {"knit", "drop", "drum", "travel"}
 _IRREGULAR_NOUNS = {
     "child": "children", "person": "people", "man": "men", "woman": "women", "loaf": "loaves", "knife": "knives",

@@ -1,0 +1,51 @@
+"""Made-up passages for the benchmarks: about 150 words each, all different, the same on every machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+_PLACES = "harbour valley library orchard station island market observatory quarry garden bridge mill".split()
+_PEOPLE = "keeper teacher gardener surveyor printer captain weaver doctor baker engineer painter clerk".split()
+_THINGS = "lamp ledger map bell barrel compass letter loom kettle ladder wagon telescope basket gate".split()
+_DEEDS = "repaired carried measured painted counted sold borrowed copied buried lifted cleaned described".split()
+_MANNERS = "slowly twice alone carefully in silence before dawn with both hands without a plan at last".split()
+_REASONS = (
+    "because the winter had been long and the roads were closed",
+    "although nobody in the town had asked for it",
+    "so that the children could see how it was done",
+    "while the river rose a little higher every hour",
+    "since the older records had been lost in a fire",
+)
+_WORDS = 150
+
+
+def passages(count: int) -> Iterator[str]:
+    """Yield `count` passages."""
+    for number in range(count):
+        yield _passage(number)
+
+
+def _passage(number: int) -> str:
+    random = Random(number)
+    place = random.choice(_PLACES)
+    sentences = [f"In the year {1500 + number % 500} the {place} numbered {number} had a {random.choice(_PEOPLE)}."]
+    words = len(sentences[0].split())
+    while words < _WORDS:
+        sentence = (
+            f"The {random.choice(_PEOPLE)} of the {random.choice(_PLACES)} {random.choice(_DEEDS)} "
+            f"{random.randint(2, 99)} times the {random.choice(_THINGS)} {random.choice(_MANNERS)}, "
+            f"{random.choice(_REASONS)}."
+        )
+        sentences.append(sentence)
+        words += len(sentence.split())
+    return " ".join(sentences)
+
+
+def write_jsonl(path: Path, count: int) -> None:
+    """Write `count` passages as seeds, one JSON object on each line."""
+    with path.open("w", encoding="utf-8") as file:
+        for number, text in enumerate(passages(count)):
+            file.write(json.dumps({"id": f"passage-{number}", "text": text, "license": "CC0-1.0"}) + "\n")
