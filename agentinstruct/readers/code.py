@@ -68,6 +68,9 @@ _ENDINGS = {
 }
 LANGUAGES = {ending: language for language, endings in _ENDINGS.items() for ending in endings.split()}
 NAMES = {"makefile": "make", "gnumakefile": "make", "dockerfile": "dockerfile", "cmakelists.txt": "cmake"}
+_INTERPRETER = re.compile(rb"#!\s*\S*/(?:env\s+)?([a-z]+)")
+_SCRIPTS = {"node": "javascript", "perl": "perl", "python": "python", "ruby": "ruby", "php": "php", "lua": "lua"}
+_SCRIPTS |= dict.fromkeys(("sh", "bash", "dash", "zsh", "ksh"), "shell")
 _LONGEST_LINE = 2000
 _LARGEST_PARSED = 1_000_000  # characters; a syntax tree takes some fifty times as much memory
 _COMMENT = re.compile(r"^\s*(?:#|//|/\*|\*|--|;;|%|\"\"\")")
@@ -78,6 +81,12 @@ def language_of(name: str) -> str:
     """Return the programming language that a file's name tells, or nothing."""
     name = name.lower()
     return NAMES.get(name) or LANGUAGES.get(name[name.rfind(".") :] if "." in name else "", "")
+
+
+def language_of_script(data: bytes) -> str:
+    """Return the language that the first line of a script names (`#!/usr/bin/env python3`), or nothing."""
+    match = _INTERPRETER.match(data[:200])
+    return _SCRIPTS.get(match[1].decode("ascii"), "") if match else ""
 
 
 def read_code(text: str, language: str) -> Document:

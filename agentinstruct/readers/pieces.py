@@ -35,7 +35,11 @@ def seeds_of(document: Document, origin: Origin, options: ReadOptions) -> Iterat
     licences = (document.license, origin.license, options.license or "")
     license_ = next((tidy(said) for said in licences if said.strip().lower() not in _UNSAID), "unknown")
     title = tidy(origin.title or document.title)
-    shared: dict[str, Any] = {"path": document.path, **({"title": title} if title else {}), **document.meta}
+    stated = tidy(document.source or origin.source)
+    # Words such as "written for this project" say where a text is from and not where to find it: that is the path then.
+    source = stated if "://" in stated else document.path
+    known = {"path": document.path, "title": title, "origin": stated}
+    shared: dict[str, Any] = {**{name: said for name, said in known.items() if said}, **document.meta}
     for number, piece in enumerate(pieces, 1):
         place = document.path if len(pieces) == 1 else f"{document.path} (part {number} of {len(pieces)})"
         if kind != "math" and (poverty := _poverty(piece, kind)):
@@ -44,7 +48,7 @@ def seeds_of(document: Document, origin: Origin, options: ReadOptions) -> Iterat
         fields: dict[str, Any] = {
             "kind": kind,
             "license": license_,
-            "source": document.source or origin.source or document.path,
+            "source": source,
         }
         if document.id:
             fields["id"] = document.id if number == 1 else f"{document.id}/{number}"

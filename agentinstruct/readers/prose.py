@@ -13,6 +13,7 @@ _HEADING = re.compile(r"^#{1,3}[ \t]+(\S.*)$")
 _BADGES = re.compile(r"^[ \t]*(?:\[?!\[[^\]]*\]\([^)]*\)(?:\]\([^)]*\))?[ \t]*)+$")
 _REFERENCE = re.compile(r"^[ \t]{0,3}\[([^\]^]+)\]:[ \t]*\S+(?:[ \t]+[\"'(].*)?$")
 _REFERRING = re.compile(r"\[((?:`[^`\n]+`|[^\[\]`\n])+)\]\[((?:`[^`\n]+`|[^\[\]`\n])*)\]")
+_LINK = re.compile(r"!?\[((?:`[^`\n]+`|[^\[\]`\n])*)\]\([^()\s]*(?:[ \t]+\"[^\"\n]*\")?\)")
 _FENCE = re.compile(r"^[ \t]{0,3}(```|~~~)")
 
 
@@ -27,7 +28,7 @@ def read_markdown(text: str) -> Document:
     Front matter is never loaded as YAML: its title, licence and source are read off as plain `name: value` lines.
     """
     text, facts = take_front_matter(text)
-    kept: list[str] = []
+    kept: list[tuple[str, bool]] = []
     labels: set[str] = set()
     fenced, title = False, facts.get("title", "")
     for line in without_comments(text).split("\n"):
@@ -39,12 +40,11 @@ def read_markdown(text: str) -> Document:
             if reference or _BADGES.match(line):
                 continue
             heading = _HEADING.match(line)
-            title = title or (heading[1].rstrip(" \t#") if heading else "")
-        kept.append(line)
+            title = title or (_without_links(heading[1], set()).rstrip(" \t#") if heading else "")
+        kept.append((line, fenced))
+    text = "\n".join(line if is_code else _without_links(line, labels) for line, is_code in kept)
     license_ = facts.get("license") or facts.get("licence", "")
     source = facts.get("source") or facts.get("url", "")
-    # What was a link by reference keeps its words; anything else in such brackets is not a link.
-    text = _REFERRING.sub(lambda link: link[1] if (link[2] or link[1]).lower() in labels else link[0], "\n".join(kept))
     return Document(text=text, title=title, license=license_, source=source)
 
 
@@ -70,6 +70,12 @@ def without_comments(text: str) -> str:
         kept.append(text[position:start])
         position = end + 3
     return "".join([*kept, text[position:]])
+
+
+def _without_links(line: str, labels: set[str]) -> str:
+    """Return a line with its links as their words; brackets that refer to none of `labels` are not a link."""
+    line = _LINK.sub(lambda link: "" if link[0].startswith("!") else link[1], line)
+    return _REFERRING.sub(lambda link: link[1] if (link[2] or link[1]).lower() in labels else link[0], line)
 
 
 def _toml_facts(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agentinstruct.errors import SeedError
 from agentinstruct.readers import tables
-from agentinstruct.readers.code import language_of, read_code
+from agentinstruct.readers.code import language_of, language_of_script, read_code
 from agentinstruct.readers.decode import decode, is_binary
 from agentinstruct.readers.document import Document, ReadOptions, Skipped, Unreadable
 from agentinstruct.readers.duplicates import Duplicates
@@ -120,6 +120,7 @@ def _read_document(path: Path, options: ReadOptions, *, is_named: bool) -> Docum
     data = _read_bytes(path, options, is_text=suffix != ".pdf")
     if read_bytes := _BYTE_READERS.get(suffix):
         return read_bytes(data)
+    language = language or ("" if suffix else language_of_script(data))
     if language:
         return replace(read_code(decode(data), language), title=path.name)
     return _TEXT_READERS.get(suffix, read_text)(decode(data))
@@ -168,16 +169,15 @@ def _row_seeds(
             names = tuple(row)
             if names not in columns:
                 if len(columns) > 100:
-                    columns.clear()
+                    del columns[next(iter(columns))]
                 columns[names] = _text_column(names, options, place if is_named and not columns else "")
             document = document_of(row, columns[names], options, file_kind=origin.kind)
+            yield from seeds_of(replace(document, path=f"{place}:{number}"), origin, options)
         except Unreadable as error:
             if not columns and not isinstance(row, Unreadable):
                 yield Skipped(source=place, reason=str(error))
                 return
             yield Skipped(source=f"{place}:{number}", reason=str(error))
-            continue
-        yield from seeds_of(replace(document, path=f"{place}:{number}"), origin, options)
 
 
 def _text_column(names: tuple[str, ...], options: ReadOptions, named: str) -> str:

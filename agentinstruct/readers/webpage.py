@@ -18,6 +18,7 @@ _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([\w-]{2,40})", re.IGNORECASE)
 _HEADING = re.compile(r"^#{1,6} .+$", re.MULTILINE)
 _INLINE_HEADING = re.compile(r"^ +(?=#{1,6} )", re.MULTILINE)
 _AFTER_FENCE = re.compile(r"^```\n +(?=\S)", re.MULTILINE)
+_INDENTED = re.compile(r"^ {3,}(?![-*+]|\d+\.)")
 _ESCAPED = re.compile(r"\\([_<>*#\[\]~|])")
 _TITLE = re.compile(r"^#{1,2} (.+)$", re.MULTILINE)
 
@@ -37,7 +38,19 @@ def read_html(data: bytes) -> Document:
         )
     if not text:
         raise Unreadable("has no main text")
+    text = _unindented(text)
     text = _INLINE_HEADING.sub("", _AFTER_FENCE.sub("```\n\n", text))
     text = _ESCAPED.sub(r"\1", _HEADING.sub(lambda heading: heading[0].rstrip(" #¶§"), text))
     title = _TITLE.search(text)
     return Document(text=text, title=title[1] if title else "")
+
+
+def _unindented(text: str) -> str:
+    """Take off the indentation that a page's source had within its paragraphs; code keeps its own."""
+    lines, fenced = text.split("\n"), False
+    for number, line in enumerate(lines):
+        if line.startswith("```"):
+            fenced = not fenced
+        elif not fenced:
+            lines[number] = _INDENTED.sub("", line)
+    return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack, runtime_checkable
+from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack, cast
 from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
@@ -27,7 +27,6 @@ class RequestOptions(TypedDict, total=False):
     cancellation_token: CancellationToken | None
 
 
-@runtime_checkable
 class Identified(Protocol):
     """A client that says what decides its answers."""
 
@@ -115,8 +114,8 @@ def identity_of(client: ChatCompletionClient) -> dict[str, JsonValue]:
     A dump leaves out what AutoGen leaves out of it (`extra_body`, an `http_client`); a client that has such settings,
     or cannot be dumped and has settings at all, should bring an `identity()`.
     """
-    if isinstance(client, Identified):
-        return client.identity()
+    if hasattr(client, "identity"):  # not isinstance: a Protocol's takes 20 µs on Python 3.11, at each of seven layers
+        return cast(Identified, client).identity()
     if client not in _dumped:
         _dumped[client] = _dump(client)
     return _dumped[client]

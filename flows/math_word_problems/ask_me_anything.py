@@ -22,7 +22,10 @@ async def seed_and_hidden_numbers(content: Content, ask: Ask) -> list[Instructio
         raise Rejected("no_answer", f"the seed's answer is no number: {answer!r}")
     seed_problem = _instruction(content, content.text, "seed_problem", gold=answer)
     statement = await ask("statement_writer", returns=Statement, problem=content.text, answer=answer)
-    told = statement.statement
+    told = statement.statement.strip()
+    if not told:
+        lineage = trace(ask.seed, ask.flow, content=content, asked=ask.asked)
+        ask.reject(Rejection(stage="instruct", reason="irrelevant", detail="statement_writer", lineage=lineage))
     marked = [
         (
             f"{told[: number.start]}[[{told[number.start : number.end]}]]{told[number.end :]}",

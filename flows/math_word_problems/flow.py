@@ -15,6 +15,7 @@ from agentinstruct.verify import declines_when_unanswerable, matches_gold, same_
 
 from .ask_me_anything import seed_and_hidden_numbers
 
+SEED, EDITED = "seed_problem", "suggester_editor"
 LONGEST_SOLUTION = 1_800
 """Characters; an edited problem whose solution is longer is dropped (Orca-Math, section 2.1)."""
 
@@ -26,7 +27,7 @@ def more_complex(parent: Instruction, edit: Problem, goal: Goal, _ask: Ask) -> I
         raise Rejected("irrelevant", goal.name)
     if problem == parent.text:
         raise Rejected("unchanged", problem)
-    return child_of(parent, problem, goal=goal, question=problem, expected=None)
+    return child_of(parent, problem, goal=goal, type=EDITED, question=problem, expected=None)
 
 
 def solution_not_too_long(pair: Pair, instruction: Instruction) -> Verdict | None:
@@ -43,7 +44,7 @@ flow = Flow(
     transform=identity,
     instruct=seed_and_hidden_numbers,
     refine=SuggesterEditor(
-        "refine/suggester", "refine/editor", types=("seed_problem",), returns=Problem, apply=more_complex
+        "refine/suggester", "refine/editor", types=(SEED, EDITED), returns=Problem, apply=more_complex
     ),
     rounds=2,
     respond=Responder("solver"),

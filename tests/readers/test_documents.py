@@ -30,6 +30,19 @@ def test_markdown_loses_its_front_matter_which_gives_title_and_licence(
     assert (seed.meta["title"], seed.license) == ("On salt", "CC-BY-4.0")
 
 
+def test_markdown_links_are_read_for_their_words(tmp_path: Path, read: Read, passage: str) -> None:
+    links = 'See [the `map`](x.md "old"), [camels][c] and ![a picture](y.png)a[i][j].'
+    (tmp_path / "a.md").write_text(f"{passage} {links}\n\n```\nx = m[a][c](b)\n```\n\n[c]: camels.md\n")
+    [seed], _ = read(tmp_path)
+    assert seed.text == f"{passage} See the `map`, camels and a[i][j].\n\n```\nx = m[a][c](b)\n```"
+
+
+def test_a_script_without_an_ending_is_code_by_its_first_line(tmp_path: Path, read: Read, passage: str) -> None:
+    (tmp_path / "tool").write_text(f"#!/usr/bin/env python3\n# {passage}\nprint()\n")
+    [seed], _ = read(tmp_path)
+    assert (seed.kind, seed.meta["language"]) == ("code", "python")
+
+
 def test_a_rule_at_the_top_of_markdown_is_not_taken_for_front_matter(tmp_path: Path, read: Read, passage: str) -> None:
     (tmp_path / "a.md").write_text(f"---\n{passage}\n---\n{passage.lower()}")
     [seed], _ = read(tmp_path)

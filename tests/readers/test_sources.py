@@ -108,12 +108,15 @@ def test_sources_toml_gives_kind_licence_source_and_title(tmp_path: Path, read: 
         [[files]]
         path = "history/*"
         license = "CC-BY-4.0"
+        source = "told by the camel drivers"
         """
     )
     seeds, skipped = read(tmp_path, license="MIT")
     by_name = {Path(str(seed.meta["path"])).name: seed for seed in seeds}
     salt = by_name["salt.md"]
     assert (salt.kind, salt.license, salt.source) == ("textbook", "CC0-1.0", "https://example.org/salt")
+    silk = by_name["silk.md"]
+    assert (silk.source, silk.meta["origin"]) == (silk.meta["path"], "told by the camel drivers")
     assert salt.meta["title"] == "A history of salt"
     assert (by_name["silk.md"].license, by_name["other.md"].license) == ("CC-BY-4.0", "MIT")
     assert not skipped

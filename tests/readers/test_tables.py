@@ -99,6 +99,13 @@ def test_a_broken_line_is_named_with_its_number_and_the_others_are_read(tmp_path
     assert "is broken JSON" in skipped[0].reason
 
 
+def test_a_row_of_blanks_is_skipped_and_the_next_is_read(tmp_path: Path, read: Read) -> None:
+    path = write_rows(tmp_path / "rows.jsonl", [{"text": " \n "}, {"text": ""}, {"text": PASSAGE}])
+    [seed], skipped = read(path)
+    assert seed.source == f"{path.as_posix()}:3"
+    assert [item.reason for item in skipped] == ["is empty", "has no 'text'"]
+
+
 def test_an_unclosed_quote_ends_a_csv_file_with_its_line(tmp_path: Path, read: Read) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(f'text\n"{PASSAGE}"\n"' + "x" * 20_000_100)

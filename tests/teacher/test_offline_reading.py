@@ -23,14 +23,15 @@ TYPES = {
 LETTERS = "ABCDEFGH"
 BRIDGE = """The bridges of Harnley
 
-Harnley lies on both banks of the Teal. Anna Brandt designed the first stone bridge. The first stone bridge was opened in 1784.
-The bridge was 92 metres long. In 1841 a flood destroyed the stone bridge.
+Harnley lies on both banks of the Teal. Anna Brandt designed the first stone bridge. The first stone bridge
+was opened in 1784. The bridge was 92 metres long. In 1841 a flood destroyed the stone bridge.
 
-Samuel Okell, an engineer from the coast, built a chain bridge. Samuel Okell finished the chain bridge in 1846. The chain bridge
-carried few carts because its planks were rotten. Thomas Reed planned the present bridge. Thomas Reed was born in Derby. The
-present bridge was completed in 1907. It carries a road and two paths. The present bridge has 14 arches of grey granite.
+Samuel Okell, an engineer from the coast, built a chain bridge. Samuel Okell finished the chain bridge in
+1846. The chain bridge carried few carts because its planks were rotten. Thomas Reed planned the present
+bridge. Thomas Reed was born in Derby. The present bridge was completed in 1907. It carries a road and two
+paths. The present bridge has 14 arches of grey granite.
 """
-CODE = "```python\nx = 1\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n- [link](https://example.org)\n- item\n\n    code_block()\n"
+CODE = "```python\nx = 1\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n- [link](https://example.org)\n\n    code_block()\n"
 
 
 def ask(reply: str, system: str = "", **sections: Any) -> dict[str, Any]:
@@ -145,8 +146,8 @@ def refined(goal: str, name: str) -> list[tuple[dict[str, Any], dict[str, Any], 
         sections |= {"passage": BRIDGE, "question": item["question"], "answer": item["answer"]} | (
             {"options": lettered} if shown else {}
         )
-        for suggestion in ask("Suggestions", **sections)["suggestions"]:
-            edits.append((item, ask("Edit", **sections, suggestion=suggestion), shown))
+        suggestions = ask("Suggestions", **sections)["suggestions"]
+        edits += [(item, ask("Edit", **sections, suggestion=suggestion), shown) for suggestion in suggestions]
     return edits
 
 

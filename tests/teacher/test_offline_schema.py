@@ -8,7 +8,7 @@ import re
 import uuid
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +20,8 @@ from agentinstruct.teacher.offline.material import Material
 from agentinstruct.teacher.offline.schema import fill_schema, plain_reply
 
 PASSAGE = (
-    "The Falkirk Wheel lifts boats between two canals in Scotland. It was opened in 2002 and replaced a flight of 11 locks. "
+    "The Falkirk Wheel lifts boats between two canals in Scotland. It was opened in 2002 and replaced a flight "
+    "of 11 locks. "
     "The wheel raises boats by 24 metres, and a half turn takes about four minutes."
 )
 MATERIAL = Material.of(
@@ -36,8 +37,8 @@ class Colour(Enum):
 
 class Node(BaseModel):
     name: str
-    children: list["Node"]
-    parent: Optional["Node"]
+    children: list[Node]
+    parent: Node | None
 
 
 class Cat(BaseModel):
@@ -61,7 +62,7 @@ class Everything(BaseModel):
     address: ipaddress.IPv4Address
     colour: Colour
     colours: set[Colour]
-    pet: Annotated[Union[Cat, Dog], Field(discriminator="kind")]
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")]
     pair: tuple[int, str]
     scores: dict[str, float]
     numbered: dict[int, str]
@@ -102,8 +103,8 @@ def _larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
     return st.one_of(
         st.builds(sized, inner, st.integers(0, 6), st.integers(0, 3)),
-        st.builds(lambda item: Optional[item], inner),
-        st.builds(lambda one, other: Union[one, other], inner, inner),
+        st.builds(lambda item: item | None, inner),
+        st.builds(lambda one, other: one | other, inner, inner),
         st.builds(lambda item: dict[str, item], inner),
         st.builds(lambda one, other: tuple[one, other], inner, inner),
         st.dictionaries(

@@ -1,4 +1,4 @@
-"""The offline teacher's word problems: never a wrong answer, and every problem it makes has the answer it was made for."""
+"""Word problems of the offline teacher: never a wrong answer, and each made problem has the answer it was made for."""
 
 from __future__ import annotations
 
@@ -123,7 +123,9 @@ def test_forty_seeds_give_at_least_130_different_solved_problems() -> None:
 
 
 def test_every_computation_that_a_solution_shows_is_true() -> None:
-    computation = re.compile(r"(?<![\w×+−÷(] )\$?([\d.,]+\d|\d) ([+−×÷]) \$?([\d.,]+\d|\d) = \$?(\d[\d,]*(?:\.\d+)?)")
+    computation = re.compile(
+        r"(?<![\w×+−÷(] )(?<![\d.,$])\$?([\d.,]+\d|\d) ([+−×÷]) \$?([\d.,]+\d|\d) = \$?(\d[\d,]*(?:\.\d+)?)"
+    )
     shown = 0
     for problem in [
         *(seed["problem"] for seed in seeds()),
@@ -157,7 +159,7 @@ def test_the_same_question_gets_the_same_answer() -> None:
     "problem",
     [
         "Amina had 14 stickers. She is 9 years old. How many stickers does Amina have?",
-        "Amina had 14 stickers. She bought three times the number that Tom bought. How many stickers did she have left?",
+        "Amina had 14 stickers. She bought three times the number that Tom bought. How many stickers did she have left?",  # noqa: E501
         "Amina had 14 stickers. She gave half of them away. How many stickers did she have left?",
         "Amina had 14 stickers and lost some stickers. How many stickers did she have left?",
         "Amina had 14 stickers. Tom and Mia each had 5 stickers. How many stickers did Amina have left?",
@@ -165,6 +167,14 @@ def test_the_same_question_gets_the_same_answer() -> None:
         "Amina had 14 stickers. How many books did she have?",
         "Amina had 5 stickers. She gave 9 stickers to Tom. How many stickers did she have left?",
         "Amina had 14 stickers. She bought 4 stickers every day except Sunday. How many stickers did she have then?",
+        "Amina had 14 stickers. She gave 4 stickers to Ben. How many stickers does Ben have now?",
+        "Amina had 20 stickers. She lost 3 stickers and her brother lost 4 stickers. How many stickers did her brother have left?",  # noqa: E501
+        "Amina had 14 stickers. She did not lose 3 stickers. How many stickers did she have left?",
+        "Amina had 14 stickers. She wanted to buy 3 stickers. How many stickers did she have left?",
+        "Amina had 14 stickers. She bought 3 more stickers but returned them. How many stickers did she have left?",
+        "Amina had 14 stickers and 3 coins. How many things does she have?",
+        "Amina bought 8 pens for $3. How much did each pen cost?",
+        "Amina had 3 boxes with 4 pens in each box. She gave 2 boxes to Tom. How many pens did she have left?",
         "Amina had 14 stickers. She bought 20% more. How many stickers did she have then?",
     ],
 )
@@ -276,5 +286,5 @@ def test_no_jumble_of_its_own_words_makes_the_reader_raise(text: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 900), st.integers(2, 900), st.integers(2, 40))
 def test_a_story_with_any_numbers_is_worked_out_exactly(first: int, more: int, groups: int) -> None:
-    problem = f"Ana had {first} beads. She bought {groups} bags of beads with {more} beads in each bag. How many beads did she have then?"
+    problem = f"Ana had {first} beads. She bought {groups} bags of beads with {more} beads in each bag. How many beads did she have then?"  # noqa: E501
     assert ask("Answer", problem=problem)["final_answer"] == str(first + groups * more)

@@ -9,7 +9,7 @@ _CLASSES = {"d": "0123456789", "w": string.ascii_lowercase + string.digits, "s":
 
 
 def example_of(pattern: str, preferred: str, least: int = 0, most: int | None = None, place: int = 0) -> str:
-    """Return a string that `pattern` matches, `preferred` itself where it does; different `place`s vary where they can."""
+    """Return a string that `pattern` matches: `preferred` where it does; different `place`s vary where they can."""
     candidates = [
         preferred,
         preferred.lower(),

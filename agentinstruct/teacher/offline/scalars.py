@@ -18,13 +18,31 @@ _LONG = re.compile(
     r"text|summary|poem|story|essay|body|passage|description|explanation|reason|response|content|article"
 )
 _FORMATS = {
-    "date-time": "{year}-06-15T12:00:00Z", "date": "{year}-06-15", "time": "12:00:00Z", "duration": "PT1H", "email": "reader{place}@example.org",
-    "name-email": "Reader <reader{place}@example.org>", "uri": "https://example.org/{place}", "ipv4": "192.0.2.{octet}", "ipv6": "2001:db8::{place}",
-    "ipvanyaddress": "192.0.2.{octet}", "ipv4network": "192.0.{octet}.0/24", "ipv6network": "2001:db8:{place}::/48", "hostname": "example.org",
-    "ipv4interface": "192.0.2.{octet}/24", "ipv6interface": "2001:db8::{place}/64", "ipvanynetwork": "192.0.{octet}.0/24",
-    "ipvanyinterface": "192.0.2.{octet}/24", "json-string": "{{}}", "regex": "[a-z]+", "path": "page-{place}.txt", "file-path": "page.txt",
-    "directory-path": ".", "multi-host-uri": "https://example.org/{place}", "base64url": "d29yZHM=",
-}  # fmt: skip
+    "date-time": "{year}-06-15T12:00:00Z",
+    "date": "{year}-06-15",
+    "time": "12:00:00Z",
+    "duration": "PT1H",
+    "email": "reader{place}@example.org",
+    "name-email": "Reader <reader{place}@example.org>",
+    "uri": "https://example.org/{place}",
+    "ipv4": "192.0.2.{octet}",
+    "ipv6": "2001:db8::{place}",
+    "ipvanyaddress": "192.0.2.{octet}",
+    "ipv4network": "192.0.{octet}.0/24",
+    "ipv6network": "2001:db8:{place}::/48",
+    "hostname": "example.org",
+    "ipv4interface": "192.0.2.{octet}/24",
+    "ipv6interface": "2001:db8::{place}/64",
+    "ipvanynetwork": "192.0.{octet}.0/24",
+    "ipvanyinterface": "192.0.2.{octet}/24",
+    "json-string": "{{}}",
+    "regex": "[a-z]+",
+    "path": "page-{place}.txt",
+    "file-path": "page.txt",
+    "directory-path": ".",
+    "multi-host-uri": "https://example.org/{place}",
+    "base64url": "d29yZHM=",
+}
 
 
 def fill_string(schema: dict[str, Any], wording: Wording, name: str, place: int) -> str:
@@ -77,7 +95,7 @@ def _fitted(words: str, wording: Wording, least: int, most: int | None, place: i
 
 
 def _distinct(words: str, most: int, place: int) -> str:
-    """Cut to exactly `most` characters, none of them a space at an end, different for each place where there is room."""
+    """Cut to exactly `most` characters, without spaces, different for each place where there is room."""
     solid = re.sub(r"\s", "", words) or "x"
     solid = (solid * (most // len(solid) + 2))[:most]
     mark = str(place) if place else ""

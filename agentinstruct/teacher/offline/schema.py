@@ -1,4 +1,4 @@
-"""A value that fits any JSON schema, built from the words of the prompt: how the offline teacher answers a flow it has never met."""
+"""A value that fits any JSON schema, built from the prompt's words: how a flow never met before is answered."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 
 
 def fill_schema(schema: Schema, material: Material) -> Any:
-    """Return a value that validates against `schema` (as pydantic writes it), guided by field names and the prompt's words."""
+    """Return a value that validates against `schema`, guided by its field names and the prompt's words."""
     return _Filler(schema, Wording.of(material)).fill(schema, "", 0, 0)
 
 
@@ -43,13 +43,15 @@ class _Filler:
         if isinstance(kind, list):
             kinds = [{**schema, "type": one} for one in kind]
             return self._either({"anyOf": kinds}, "anyOf", name, place, depth)
-        match kind or _guessed_kind(schema):
-            case "object":
-                return self._object(schema, name, depth)
-            case "array":
-                return self._array(schema, name, depth)
-            case "integer" | "number" as number:
-                return fill_number(schema, self._wording, place, whole=number == "integer")
+        if kind in ("object", "array") or (kind is None and _guessed_kind(schema) in ("object", "array")):
+            whole = self._object if (kind or _guessed_kind(schema)) == "object" else self._array
+            return whole(schema, name, depth)
+        return self._single(schema, kind or _guessed_kind(schema), name, place)
+
+    def _single(self, schema: Schema, kind: str, name: str, place: int) -> Any:
+        match kind:
+            case "integer" | "number":
+                return fill_number(schema, self._wording, place, whole=kind == "integer")
             case "boolean":
                 return place % 2 == 0
             case "null":

@@ -47,9 +47,12 @@ VAGUE = frozenset(
     )
 )
 _HUMAN = re.compile(
-    r"(?:er|or|ist|ian|man|men|woman|women|people|king|queen|pupil|student|monk|nurse|clerk|smith|child|children|boy|girl|friend|crew|team|"
-    r"director|scholar|merchant|chief|thief|brother|sister|wife|husband|son|daughter|mother|father|constable|maid|widow|authorities|"
-    r"government|parliament|council|army|chemist|physicist|patient|victim|resident|company|committee|king|bride|guest|half|third|two|three|four|five|one)s?$"
+    r"(?:er|or|ist|ian|man|men|woman|women|people|king|queen|pupil|student|monk|nurse|clerk|smith|child|children|"
+    r"boy|girl|friend|crew|team|"
+    r"director|scholar|merchant|chief|thief|brother|sister|wife|husband|son|daughter|mother|father|constable|"
+    r"maid|widow|authorities|"
+    r"government|parliament|council|army|chemist|physicist|patient|victim|resident|company|committee|king|bride|"
+    r"guest|half|third|two|three|four|five|one)s?$"
 )
 
 

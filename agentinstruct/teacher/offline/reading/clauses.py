@@ -20,15 +20,18 @@ from agentinstruct.teacher.offline.reading.lexicon import (
 from agentinstruct.teacher.offline.reading.sentences import PRONOUNS, without_connective
 
 _LEAD = re.compile(
-    r"^((?:In|By|During|On|At|From|After|Before|Around|About|Since|Until|Throughout|Under|Over|Near|Within|Between|Along|Inside|"
+    r"^((?:In|By|During|On|At|From|After|Before|Around|About|Since|Until|Throughout|Under|Over|Near|Within|"
+    r"Between|Along|Inside|"
     r"Outside|Across|Unlike|Like|With|Without|Among|Beyond|Despite|Because of|Through|For) [^,;]{2,60}), (?=[A-Za-z])"
 )
 _LEAD_YEAR = re.compile(r"^((?:In|By|Around|Since) (?:the year )?(?:1\d{3}|20\d{2})) (?=[a-z]|[A-Z])")
 _APPOSITION = re.compile(r"^([A-Z][^,()]{2,40}), ((?:a|an|the) [^,()]{3,70}), (?=[a-z])")
 _NEXT_CLAUSE = re.compile(
-    r",? (?:but|so that|so|when|while|whereas|although|though|because|since|until|unless|if|yet|before|after) (?=[A-Za-z]+ [a-z])"
+    r",? (?:but|so that|so|when|while|whereas|although|though|because|since|until|unless|if|yet|before|after) "
+    r"(?=[A-Za-z]+ [a-z])"
     r"|, (?:and|or|who|which|whose|where|for|with|then|not|\w+ing|as|in|on|at|a|an|the) "
-    r"| and (?=(?:the|a|an|it|he|she|they|its|his|her|their|there)\b[^,]*? (?:was|were|is|are|had|has|have|could|can|will|would) )"
+    r"| and (?=(?:the|a|an|it|he|she|they|its|his|her|their|there)\b[^,]*? (?:was|were|is|are|had|has|have|could|"
+    r"can|will|would) )"
 )
 _ADVERBS = frozenset(
     words_in(
@@ -169,12 +172,13 @@ def _first_clause(rest: str) -> tuple[str, bool]:
     ):
         return rest, True
     for match in re.finditer(r" and ([a-z]+)(?= )", rest):
-        if match[1] in AUXILIARIES or (match[1] in PAST_TO_BASE and match[1] not in BASES) or match[1] in THIRD_TO_BASE:
-            if not re.search(r"\b(?:between|both|from)\b", rest[: match.start()]) and " " in rest[: match.start()]:
-                rest = rest[: match.start()]
-                return _first_clause(rest)[0], False
-    match = _NEXT_CLAUSE.search(rest)
-    return (rest[: match.start()].rstrip(","), False) if match else (rest, True)
+        finite = match[1] in AUXILIARIES or match[1] in THIRD_TO_BASE
+        if finite or (match[1] in PAST_TO_BASE and match[1] not in BASES):
+            first = rest[: match.start()]
+            if " " in first and not re.search(r"\b(?:between|both|from)\b", first):
+                return _first_clause(first)[0], False
+    following = _NEXT_CLAUSE.search(rest)
+    return (rest[: following.start()].rstrip(","), False) if following else (rest, True)
 
 
 def _ends_well(rest: str) -> bool:
@@ -268,18 +272,9 @@ def _reduced(clause: Clause) -> bool:
     """Whether the verb may be a participle that only describes the subject (`the bridge designed by …`)."""
     if clause.auxiliary:
         return False
-    first = clause.rest.split(" ")[0]
-    later = [
-        word
-        for word in re.split(r",| and | but | because | while | that | which | who | where | when ", clause.rest)[
-            0
-        ].split(" ")
-    ]
-    return (
-        clause.verb in PARTICIPLE_TO_BASE
-        and first in ("by", "as")
-        or any(word in BE or word in ("has", "had", "have") for word in later)
-    )
+    later = re.split(r",| and | but | because | while | that | which | who | where | when ", clause.rest)[0].split(" ")
+    by_somebody = clause.verb in PARTICIPLE_TO_BASE and later[0] in ("by", "as")
+    return by_somebody or any(word in BE or word in ("has", "had", "have") for word in later)
 
 
 def _may_continue(words: list[str], place: int) -> bool:

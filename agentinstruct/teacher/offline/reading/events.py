@@ -13,7 +13,8 @@ from agentinstruct.teacher.offline.reading.spans import MONTHS, years_of
 
 _MONTH = "(?:" + "|".join(MONTHS) + ")"
 DATE_PHRASE = re.compile(
-    r"(?<![\w-])(?:in|on) (?:the )?(?:(?:late|early|spring|summer|autumn|winter|year|end|beginning|morning|evening)(?: of)? )?"
+    r"(?<![\w-])(?:in|on) (?:the )?(?:(?:late|early|spring|summer|autumn|winter|year|end|beginning|morning|"
+    r"evening)(?: of)? )?"
     rf"(?:the )?(?:\d{{1,2}} )?(?:{_MONTH} )?(?P<year>1\d{{3}}|20\d{{2}})\b(?!s|[-–/]\d)",
     re.I,
 )
@@ -75,7 +76,8 @@ def _dangling(rest: str) -> bool:
     """Whether words point outside the clause, or its end was cut away with the date."""
     last = rest.rsplit(" ", maxsplit=1)[-1].lower()
     pointing = re.search(
-        r"\b(?:it|they|he|she|him|them|this|these|those|there|then|still|already|again|later|earlier|also|former|latter|years (?:after|before))\b",
+        r"\b(?:it|they|he|she|him|them|this|these|those|there|then|still|already|again|later|earlier|also|former|"
+        r"latter|years (?:after|before))\b",
         rest,
     )
     return (

@@ -153,7 +153,8 @@ _MONTHS = r"January|February|March|April|May|June|July|August|September|October|
 
 def _defined(sentence: str, rest: str, unit: str) -> str | None:
     match = re.match(
-        rf"(?:The )?{re.escape(rest)}(?:, ((?:a|an|the) [^,]+),| (?:is|was) ((?:a|an|the) .+?)(?=,| that | which | who | whose | where | when |\.$))",
+        rf"(?:The )?{re.escape(rest)}(?:, ((?:a|an|the) [^,]+),| (?:is|was) ((?:a|an|the) .+?)(?=,| that | which "
+        rf"| who | whose | where | when |\.$))",
         sentence,
         re.I,
     )
@@ -177,13 +178,15 @@ _SHAPES = (
     (r"(?:In which|In what) year (?:was|were|did|had|has|is) (?P<rest>.+)", _year_in),
     (r"On (?:which|what) (?:day|date) (?:was|were|did|had) (?P<rest>.+)", _day_in),
     (
-        r"How many (?P<unit>[a-z -]+?) (?:tall |high |long |wide |deep |thick |old |heavy )?(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would) (?P<rest>.+)",
+        r"How many (?P<unit>[a-z -]+?) (?:tall |high |long |wide |deep |thick |old |heavy )?(?:is|are|was|were|"
+        r"do|does|did|has|have|had|can|could|will|would) (?P<rest>.+)",
         _quantity_in,
     ),
     (r"Where (?:was|were|did|do|does|is|are|had) (?P<rest>.+)", _place_in),
     (r"By whom (?:was|were) (?P<rest>.+)", _agent_in),
     (
-        r"(?:What|Who) (?:is|was) (?P<rest>(?:[A-Z][\w'’-]*(?: (?:of |the |de |von |van )*[A-Z][\w'’-]*)*|(?:an? |the )?[a-z-]+(?: [a-z-]+){0,2}))\?$",
+        r"(?:What|Who) (?:is|was) (?P<rest>(?:[A-Z][\w'’-]*(?: (?:of |the |de |von |van )*[A-Z][\w'’-]*)*|(?:an? "
+        r"|the )?[a-z-]+(?: [a-z-]+){0,2}))\?$",
         _defined,
     ),
     (r"Why (?:was|were|did|do|does|is|are|had|can|could) (?P<rest>.+)", _reason_in),
@@ -192,7 +195,7 @@ _SHAPES = (
 
 
 def find_filler(sentences: tuple[Sentence, ...], gapped: str) -> Found | None:
-    """Return the words that fill `____` in a sentence, by the one place of the passage that reads the same around the gap."""
+    """Return the words that fill `____`, by the one place of the passage that reads the same around the gap."""
     before, _, after = gapped.partition("____")
     left, right = _comparable(before), _comparable(after)
     fillers = []
@@ -217,7 +220,7 @@ def _comparable(text: str) -> list[str]:
 
 
 def judge(sentences: tuple[Sentence, ...], statement: str) -> tuple[bool, str] | None:
-    """Return whether the passage makes `statement` true or false, with the sentence that says so; None if it is silent."""
+    """Return whether the passage makes `statement` true, with the sentence that says so; None if it is silent."""
     wanted = _comparable(statement)
     for sentence in sentences:
         if _contains(_comparable(sentence.text), wanted) or _contains(

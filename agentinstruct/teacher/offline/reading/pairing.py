@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from agentinstruct.teacher.offline.reading.finding import Found, best_sentence
 from agentinstruct.teacher.offline.reading.sentences import Sentence, words_of
@@ -46,7 +47,7 @@ def _about(sentence: str, item: str) -> bool:
 
 def referent(sentences: tuple[Sentence, ...], opening: str) -> Found | None:
     """Return the one person named in the sentence before the one that begins with `opening`."""
-    for before, sentence in zip(sentences, sentences[1:], strict=False):
+    for before, sentence in pairwise(sentences):
         if sentence.text.startswith(opening):
             start = re.match(r"([A-Z][\w'’-]+(?: (?:(?:de|van|von|der) )?[A-Z][\w'’-]+)*)\b", before.text)
             return Found(start[1], (before.text, sentence.text)) if start else None

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from agentinstruct.teacher.offline.reading.clauses import Clause, clause_of
-from agentinstruct.teacher.offline.reading.lexicon import DETERMINERS, PREPOSITIONS, words_in
+from agentinstruct.teacher.offline.reading.lexicon import (
+    AUXILIARIES,
+    BASES,
+    DETERMINERS,
+    PAST_TO_BASE,
+    PREPOSITIONS,
+    THIRD_TO_BASE,
+    words_in,
+)
 from agentinstruct.teacher.offline.reading.sentences import Sentence, sentences_of, words_of
 from agentinstruct.teacher.offline.reading.spans import Name, NameKind, Number, names_of, numbers_of
 
@@ -19,6 +27,9 @@ _NOT_PROPER = frozenset(
     """
     )
 )
+
+
+_NO_VERB_AFTER = DETERMINERS | PREPOSITIONS | {"and", "or"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +55,13 @@ class Passage:
         return clause_of(sentence.text)
 
     def exact(self, words: Iterable[str]) -> list[str]:
-        """Return those of `words` that are sentences of the passage, each once, as the passage writes it (line ends and all)."""
+        """Return those of `words` that are sentences here, each once, as the passage writes them, line ends and all."""
         written = {sentence.text: self.text[sentence.start : sentence.end] for sentence in self.sentences}
         return [written[sentence] for sentence in dict.fromkeys(words) if sentence in written]
 
     def asked(self) -> list[Sentence]:
         """Return the sentences a question can safely be about."""
-        return [sentence for sentence in self.sentences if sentence.stands_alone]
+        return [sentence for sentence in self.sentences if sentence.stands_alone and _tells(sentence)]
 
     def inside(self, phrase: str) -> str:
         """Return `phrase`, which opened a sentence, as it reads inside one."""
@@ -74,6 +85,18 @@ class Passage:
         return low.endswith(
             ("ium", "sis", "tion", "ity", "ness", "ment", "ing", "ism", "ure", "s")
         ) and not low.endswith(("us", "ss"))
+
+
+def _tells(sentence: Sentence) -> bool:
+    """Whether it is a statement with a finite verb, and neither a request nor a title."""
+    words = sentence.words
+    if words[0] in ("Please", "Note", "Yes", "No", "Copyright", "Let", "Available"):
+        return False
+    if words[0].lower() in BASES and words[1].lower() in DETERMINERS:
+        return False
+    finite = (word in AUXILIARIES or word in PAST_TO_BASE or word in THIRD_TO_BASE or word in BASES for word in words)
+    before = ["the", *words]
+    return any(verb and before[place].lower() not in _NO_VERB_AFTER for place, verb in enumerate(finite))
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""The writer of questions: which kinds of question the offline teacher writes, and which it honestly leaves to a model."""
+"""The writer of questions: which kinds the offline teacher writes, and which it honestly leaves to a model."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The suggester and the editor: make an item unanswerable, change its answer, or make it harder.
 
-A suggestion names in quotation marks what is to be taken out, changed or added, so the editor needs nothing else to carry
-it out; a suggestion in other words is beyond this editor, and it says so.
+A suggestion names in quotation marks what is to be taken out, changed or added, so the editor needs nothing else to
+carry it out; a suggestion in other words is beyond this editor, and it says so.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from random import Random
 from typing import Any
 
 from agentinstruct.teacher.offline.material import Material
+from agentinstruct.teacher.offline.reading.choosing import Response
 from agentinstruct.teacher.offline.reading.drafts import Asker
 from agentinstruct.teacher.offline.reading.passages import Passage, read_passage
 from agentinstruct.teacher.offline.reading.removal import blurred, removable, without
-from agentinstruct.teacher.offline.reading.responses import Response, answer, option_texts
+from agentinstruct.teacher.offline.reading.responses import answer, option_texts
 from agentinstruct.teacher.offline.reading.short_answers import two_steps
 from agentinstruct.teacher.offline.reading.spans import Number, numbers_of
 from agentinstruct.teacher.offline.reading.statements import (
     POINTING,
+    Statement,
     false_statement,
     near_numbers,
     order_statements,
@@ -34,12 +36,14 @@ _CHANGE = re.compile(r"Change “([^”]+)” to “([^”]+)” in the sentence
 _OPTION = re.compile(r"Add the option “([^”]+)”")
 _REPHRASE = re.compile(r"Ask instead: “([^”]+)”")
 _RELATIVE = re.compile(
-    r"\b(?:years?|months?|weeks?|days?|decades?|century|centuries) (?:later|after|before|earlier|old)\b|\baged?\b|\bsame (?:year|day)\b|birthday|"
+    r"\b(?:years?|months?|weeks?|days?|decades?|century|centuries) (?:later|after|before|earlier|old)\b|"
+    r"\baged?\b|\bsame (?:year|day)\b|birthday|"
     r"anniversary|\bin all\b|\baltogether\b|\btotal\b|\btwice\b|\bhalf of\b",
     re.I,
 )
 _NO_SINGLE_KEY = re.compile(
-    r"EXCEPT|cannot be true|must be true|Which of these statements|^Match|gives enough information|^Summarise|^To whom does|____"
+    r"EXCEPT|cannot be true|must be true|Which of these statements|^Match|gives enough information|^Summarise|"
+    r"^To whom does|____"
 )
 
 
@@ -238,7 +242,8 @@ def _further_option(item: Item, chance: Random) -> str | None:
     if "stated" in item.question:
         dated = []
     false = [false_statement(item.passage, claim, chance) for claim in true]
-    for claim in [*dated, *(true if odd_is_false else false)]:
+    claims: list[Statement | None] = [*dated, *(true if odd_is_false else false)]
+    for claim in claims:
         if claim and claim.text not in item.options and "“" not in claim.text and _widened(item, claim.text):
             return claim.text
     return None

@@ -17,7 +17,7 @@ _ALSO_TELLS = 0.5
 
 
 def removable(passage: Passage, question: str, key: str, evidence: Iterable[str]) -> list[Sentence]:
-    """Return the sentences that must go for `question` to lose its answer, or none where the rest would not read well."""
+    """Return the sentences that must go for `question` to lose its answer; none if the rest would not read well."""
     proof = list(evidence)[-1]
     wanted = content_words(question)
     goners = [

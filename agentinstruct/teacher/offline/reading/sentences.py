@@ -17,7 +17,7 @@ _ABBREVIATIONS = frozenset(
 )
 _END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s+[\"'“‘(\[]?[A-Z0-9])|[.!?]+[\"'”’)\]]*\s*$")
 _NOT_PROSE = re.compile(
-    r"https?://|\S+@\S+\.|[{}<>|`=\\^~_$%]{1}\S*[{}<>|`=\\^~_$]|::|\(\)|^\s*[#$>%]|//|\*\*|\]\(|[A-Za-z]_[a-z]|--\w"
+    r"https?://|\S+@\S+\.|[{}<>|`=\\^~_$%]{1}\S*[{}<>|`=\\^~_$]|::|\(\)|^\s*[#$>%]|//|\*\*|\]\(|[A-Za-z]_(?:[a-z]|\b)|--\w"
 )
 _LIST_LINE = re.compile(r"^\s*(?:[-*+•‣]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+")
 _SPEAKER = re.compile(r"^(?:\*\*)?([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,3})(?: \([^)]*\))?(?:\*\*)?:(?:\*\*)?\s+(?=\S)")
@@ -177,7 +177,7 @@ def _clean(text: str) -> bool:
         return False
     letters = sum(character.isalpha() or character in " ,.'’-" for character in text)
     shouting = sum(word.isupper() and len(word) > 5 for word in words_of(text))
-    return letters >= 0.85 * len(text) and not shouting and not re.search(r"\b(?:you|your|we|our|I|my|us)\b", text)
+    return letters >= 0.85 * len(text) and not shouting and not re.search(r"\b(?:you|your|we|our|I|me|my|us)\b", text)
 
 
 def _mentions_unresolved(text: str) -> bool:

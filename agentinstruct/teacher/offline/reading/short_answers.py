@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from agentinstruct.teacher.offline.reading.asking import plain_questions
 from agentinstruct.teacher.offline.reading.drafts import Asker, Draft
@@ -52,7 +53,7 @@ def two_steps(asker: Asker) -> Iterator[Draft]:
 def references(asker: Asker) -> Iterator[Draft]:
     """Yield questions about whom an opening `He` or `She` means, where the sentence before names one person only."""
     sentences = asker.passage.sentences
-    for before, sentence in zip(sentences, sentences[1:], strict=False):
+    for before, sentence in pairwise(sentences):
         pronoun = re.match(r"(He|She|His|Her) ", sentence.text)
         if pronoun is None or before.paragraph != sentence.paragraph or not before.stands_alone or not sentence.plain:
             continue

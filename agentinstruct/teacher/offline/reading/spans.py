@@ -39,12 +39,15 @@ _YEAR_BEFORE = re.compile(
     re.I,
 )
 _HEDGE = re.compile(
-    r"(?:more than|less than|fewer than|at least|at most|up to|over|under|about|around|nearly|almost|roughly|approximately|"
-    r"some|between|from|to|and|or|only|as many as|as much as|within|every|per|chapter|figure|table|version|page|section|no\.|number) $",
+    r"(?:more than|less than|fewer than|at least|at most|up to|over|under|about|around|nearly|almost|roughly|"
+    r"approximately|"
+    r"some|between|from|to|and|or|only|as many as|as much as|within|every|per|chapter|figure|table|version|page|"
+    r"section|no\.|number) $",
     re.I,
 )
 _NAME = re.compile(
-    r"(?:[A-Z][\w’'-]*[\w]|[A-Z])(?:(?: (?:of|de|da|del|van|von|der|la|le|al|the)(?= [A-Z]))*(?:(?: (?:of the|of|de|van|von|der|la|le|the))? [A-Z][\w’'-]*[\w]| [A-Z]\.))*"
+    r"(?:[A-Z][\w’'-]*[\w]|[A-Z])(?:(?: (?:of|de|da|del|van|von|der|la|le|al|the)(?= [A-Z]))*(?:(?: (?:of the|of|"
+    r"de|van|von|der|la|le|the))? [A-Z][\w’'-]*[\w]| [A-Z]\.))*"
 )
 
 
@@ -122,7 +125,7 @@ def years_of(text: str) -> list[Number]:
 
 def value_of(text: str) -> float | None:
     """Return the one number that `text` holds, or None."""
-    found = [match for match in _NUMBER.finditer(text)]
+    found = list(_NUMBER.finditer(text))
     if len(found) != 1:
         return None
     match = found[0]
@@ -154,14 +157,19 @@ _PLACE_BEFORE = re.compile(
     r"\b(?:in|at|near|from|to|across|around|throughout|towards|toward|into|outside|reached|visited|left) (?:the )?$"
 )
 _PERSON_VERB = re.compile(
-    r"^(?:,[^,]{3,60},)? (?:was born|discovered|wrote|invented|painted|published|proposed|designed|died|argued|described|married|"
-    r"suggested|taught|studied|patented|demonstrated|composed|sailed|travelled|noticed|showed that|observed|built|planned|persuaded|"
+    r"^(?:,[^,]{3,60},)? (?:was born|discovered|wrote|invented|painted|published|proposed|designed|died|argued|"
+    r"described|married|"
+    r"suggested|taught|studied|patented|demonstrated|composed|sailed|travelled|noticed|showed that|observed|"
+    r"built|planned|persuaded|"
     r"measured|returned|promised|decided|announced|himself|herself)\b"
 )
 _PERSON_BEFORE = re.compile(
-    r"(?:\bby|\b(?:engineer|inventor|scientist|physicist|chemist|astronomer|painter|poet|writer|explorer|king|queen|emperor|"
-    r"architect|mathematician|philosopher|monk|doctor|physician|nurse|teacher|botanist|geologist|naturalist|captain|merchant|"
-    r"composer|printer|clockmaker|craftsman|farmer|brother|sister|wife|husband|son|daughter|Dr|Mr|Mrs|Sir|Professor)\.?) $"
+    r"(?:\bby|\b(?:engineer|inventor|scientist|physicist|chemist|astronomer|painter|poet|writer|explorer|king|"
+    r"queen|emperor|"
+    r"architect|mathematician|philosopher|monk|doctor|physician|nurse|teacher|botanist|geologist|naturalist|"
+    r"captain|merchant|"
+    r"composer|printer|clockmaker|craftsman|farmer|brother|sister|wife|husband|son|daughter|Dr|Mr|Mrs|Sir|"
+    r"Professor)\.?) $"
 )
 
 

@@ -43,10 +43,17 @@ _ROUND = re.compile(
 
 
 _MONTH_AFTER = re.compile(r" (?:" + "|".join(MONTHS) + r")\b")
+_SECOND_CLAUSE = re.compile(r", (?:and|but|so|because|since|while|whereas|although|yet|for) ")
+_POINTS_BACK = re.compile(
+    r"^(?:In|On|At|By|From|After|Before|For|With|Only|During|To|Under) (?:\S+ ){0,7}(?:it|its|she|her|he|his|they|their)\b"
+)
 POINTING = re.compile(
-    r"\b(?:then|therefore|this|these|those|him|them|also|themselves|himself|herself|itself|another|later|earlier|too|such|former|latter|"
-    r"as much|thus|at the time|by that time|instead|that (?:system|part|problem|method|time|year|day|idea|view|feature))\b|"
-    r"\bthere\b(?! (?:is|are|was|were|has|had))|^(?:Half|After less|In all|On the (?:following|next|same)|At first|The (?:next|following|same))\b"
+    r"\b(?:then|therefore|this|these|those|him|them|also|themselves|himself|herself|itself|another|later|earlier|"
+    r"too|such|former|latter|"
+    r"as much|thus|at the time|by that time|instead|that (?:system|part|problem|method|time|year|day|idea|view|"
+    r"feature))\b|"
+    r"\bthere\b(?! (?:is|are|was|were|has|had))|^(?:Half|After less|In all|On the (?:following|next|same)|At "
+    r"first|The (?:next|following|same))\b"
 )
 
 
@@ -63,21 +70,14 @@ def true_statements(passage: Passage) -> list[Statement]:
     """Return what the passage states, in its own words, each able to stand alone."""
     found = []
     for sentence in passage.asked():
-        clause = passage.clause(sentence)
         text = without_connective(sentence.text)
-        if (
-            clause
-            and not clause.whole
-            and not clause.apposition
-            and not clause.lead
-            and len(clause.statement.split()) >= 6
-        ):
-            text = clause.statement + "."
-        if (
-            6 <= len(words_of(text)) <= 28
-            and not re.search(r"\b(?:if|unless|believed|thought|supposed|may|might|perhaps)\b", text)
-            and not POINTING.search(text)
-        ):
+        clause = passage.clause(sentence)
+        if clause and not clause.whole and not clause.apposition and not clause.lead and "," not in clause.statement:
+            following = text.removeprefix(clause.statement)
+            if _SECOND_CLAUSE.match(following) and len(words_of(clause.statement)) >= 6:
+                text = clause.statement + "."
+        unsure = re.search(r"\b(?:if|unless|believed|thought|supposed|may|might|perhaps)\b", text)
+        if 6 <= len(words_of(text)) <= 28 and not (unsure or POINTING.search(text) or _POINTS_BACK.search(text)):
             found.append(Statement(text, True, sentence))
     return found
 
@@ -170,7 +170,7 @@ def _changeable(text: str, number: Number) -> bool:
     """Whether another figure in this place would still make sense, and would make the statement false."""
     before, after = text[: number.start], text[number.end :]
     part_of_name = re.search(r"(?:[A-Z][\w.-]*|\bnumber|\bunder) $", before) and not re.search(
-        r"(?:^|\. )[A-Z]\w* $|\b(?:" + "|".join(MONTHS) + r") $", before
+        r"^(?:In|On|At|By|From|The|Since|After|Before|About|Some|For|All|With|Within) $|\b(?:" + "|".join(MONTHS) + r") $", before
     )
     address = re.match(r"(?:,? [A-Z]|,? BC|,? AD|–|-)", after) and not _MONTH_AFTER.match(after)
     return number.value > 1 and not part_of_name and not address and not _ROUND.search(before)

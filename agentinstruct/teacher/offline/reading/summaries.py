@@ -17,7 +17,8 @@ def summaries(asker: Asker) -> Iterator[Draft]:
     chosen = telling_sentences(asker.passage, 3)
     if len(chosen) == 3 and len(asker.passage.sentences) >= 8:
         yield Draft(
-            question="Summarise the passage in exactly three sentences and at most 90 words, keeping its order and adding no opinion.",
+            question="Summarise the passage in exactly three sentences and at most 90 words, keeping its order "
+            "and adding no opinion.",
             answer="; ".join(sentence.text.rstrip(".") for sentence in chosen)
             + "; exactly three sentences; at most 90 words; no opinion.",
             evidence=tuple(sentence.text for sentence in chosen),
@@ -25,7 +26,7 @@ def summaries(asker: Asker) -> Iterator[Draft]:
 
 
 def telling_sentences(passage: Passage, count: int) -> list[Sentence]:
-    """Return the sentences that say most of what the passage keeps coming back to: the opening one and the best of later paragraphs."""
+    """Return the opening sentence and those that say most of what the passage keeps coming back to, in order."""
     usable = [sentence for sentence in passage.asked() if 8 <= len(words_of(sentence.text)) <= 30]
     usable = [sentence for sentence in usable if not POINTING.search(sentence.text)]
     weight = Counter(word for sentence in passage.sentences for word in set(content_words(sentence.text)))

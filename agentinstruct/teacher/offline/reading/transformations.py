@@ -1,4 +1,4 @@
-"""Transformations of a seed that rules can do well: a dialogue and the minutes of a meeting; the others are declined."""
+"""Transformations of a seed that rules can do well: a dialogue and a meeting; the others are declined."""
 
 from __future__ import annotations
 
@@ -40,22 +40,23 @@ def _dialogue(passage: Passage, chance: Random) -> tuple[str, str] | None:
     asks, tells = chance.sample([name for name in _SPEAKERS if name not in passage.text], 2)
     subject = _subject(passage)
     turns = [
-        f"{asks}: You have been reading about “{subject}”. I know hardly anything about it. Will you tell me what you found out?"
+        f"{asks}: You have been reading about “{subject}”. I know hardly anything about it. Will you tell me "
+        f"what you found out?"
     ]
     openings = chance.sample(_OPENINGS, len(_OPENINGS))
     for place, stretch in enumerate(_stretches(passage, asked)):
         if place:
             question = asked.get(stretch[0].index)
-            turns.append(
-                f"{asks}: {question.question if question and chance.random() < 0.8 else openings[place % len(openings)]}"
-            )
+            plainly = question is not None and chance.random() < 0.8
+            turns.append(f"{asks}: {question.question if question and plainly else openings[place % len(openings)]}")
         turns.append(f"{tells}: {' '.join(sentence.text for sentence in stretch)}")
     turns.append(f"{asks}: {chance.choice(_CLOSINGS)}")
     return f"A conversation: {subject}", "\n\n".join(turns)
 
 
 _OPENINGS = (
-    "And what came next?", "Go on, I am listening.", "Is there more to it?", "I did not know that. What else did you find?",
+    "And what came next?", "Go on, I am listening.", "Is there more to it?", "I did not know that. What else did "
+                                                                             "you find?",
     "That is worth remembering. And then?", "I would like to hear the rest.",
 )  # fmt: skip
 _CLOSINGS = (
@@ -97,7 +98,8 @@ def _meeting(passage: Passage, chance: Random) -> tuple[str, str] | None:
     chair, *members = chance.sample(free, 4)
     subject = _subject(passage)
     lines = [
-        f"{chair}: Welcome, everyone. There is one item on the agenda today, “{subject}”. Each of you has prepared a part of it. {members[0]}, please begin."
+        f"{chair}: Welcome, everyone. There is one item on the agenda today, “{subject}”. Each of you has "
+        f"prepared a part of it. {members[0]}, please begin."
     ]
     for place, part in enumerate(parts):
         member = members[place % 3]

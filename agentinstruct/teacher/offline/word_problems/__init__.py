@@ -1,6 +1,6 @@
 """The offline teacher's reader of word problems: it tells, hides, makes harder and solves, or declines.
 
-It knows quantities that are had, gained, lost, compared, grouped, shared, priced and repeated, with at most one unknown.
+It knows quantities that are had, gained, lost, compared, grouped, shared, priced and repeated, at most one unknown.
 A problem in which any number is not understood is declined; an answer that it gives has been worked out exactly.
 """
 

@@ -82,6 +82,11 @@ _TELLING = re.compile(
     rf"|except|more|some|several|few|many|most|none|nothing|equal|equally|remaining|others?|only|{_COUNTS}|\d)|%",
     re.I,
 )
+_UNREAL = re.compile(
+    r"\b(?:not|never|almost|nearly|wants?|wanted|wish\w*|would|could|might|may|should|hop(?:es?|ed)|plan(?:s|ned|ning)?|if|unless"
+    r"|before|instead|without|except|tries|tried|forgot|but|and [a-z]+ed|and [a-z]+ (?:them|it))\b|n['’]t\b"
+)
+"""What did not happen, or what a tail may hide: nothing is read from such a clause."""
 _LEAD = re.compile(
     r"(?:on|in|by|at|during|after|before|then|later|last|next|yesterday|today|the next|the following|that|this|finally"
     r"|afterwards|so|also|for)\b",
@@ -115,7 +120,7 @@ class Clause:
     value: Fraction | None = None
     unit: str = ""
     size: str = "exactly"
-    """exactly; more, fewer or times, when compared with `other`; rest, when it is what remains; none, without amount."""
+    """exactly; more, fewer or times, when compared with `other`; rest, when it is what remains; none, without amount."""  # noqa: E501
     other: str = ""
     receiver: str = ""
     phrases: tuple[Phrase, ...] = ()
@@ -180,6 +185,8 @@ def read_clause(text: str, before: Clause | None = None) -> Clause | None:
 
     Raises `Unsolvable` when there is a quantity that is not understood.
     """
+    if match := _UNREAL.search(text):
+        raise Unsolvable(f"{match[0]!r} in {text!r}")
     original, lead = text, ""
     match = re.match(r"([^,]{1,60}), (?=\S)", text)
     if match and _LEAD.match(match[1]) and not find_predicate(match[1]):
@@ -284,7 +291,7 @@ def _read_amount(text: str, unit_before: str) -> tuple[dict[str, object], str]:
         size = "more" if match["size"] == "more" else "fewer"
         return fields | {"value": _value(match["value"] or ""), "size": size, "unit": noun, "other": match["other"]}, ""
     if match := re.match(
-        rf"(?:(?P<value>{_QUANTITY}) times|(?P<word>twice|half)) as (?:many|much)(?: (?P<noun>{NOUN}))?(?P<tail> .*?)? as (?P<other>.+)",
+        rf"(?:(?P<value>{_QUANTITY}) times|(?P<word>twice|half)) as (?:many|much)(?: (?P<noun>{NOUN}))?(?P<tail> .*?)? as (?P<other>.+)",  # noqa: E501
         text,
     ):
         fixed = {"twice": Fraction(2), "half": Fraction(1, 2)}.get(match["word"] or "")
@@ -299,18 +306,18 @@ def _read_amount(text: str, unit_before: str) -> tuple[dict[str, object], str]:
     if match := re.match(r"(?:with )?(?:a |one )(?:\$(?P<value>\d+)(?: note)?|note\b)", text):
         return fields | {"value": _value(match["value"] or ""), "unit": "$"}, text[match.end() :].strip()
     if match := re.match(
-        rf"\$(?P<value>{NUMBER})(?P<more> more)?(?: of this money)?|(?:some (?:more )?|the same amount of )money\b|the same(?= each|$)",
+        rf"\$(?P<value>{NUMBER})(?P<more> more)?(?: of this money)?|(?:some (?:more )?|the same amount of )money\b|the same(?= each|$)",  # noqa: E501
         text,
     ):
         return fields | {"value": _value(match["value"] or ""), "unit": "$"}, text[match.end() :].strip()
     if match := re.match(
-        rf"(?:them all|them|all of them|it all)\b|all the (?P<all>[a-z]+)|the (?:remaining|other|rest of the|leftover) (?P<noun>{NOUN})|the rest\b",
+        rf"(?:them all|them|all of them|it all)\b|all the (?P<all>[a-z]+)|the (?:remaining|other|rest of the|leftover) (?P<noun>{NOUN})|the rest\b",  # noqa: E501
         text,
     ):
         noun = match["noun"] or match["all"] or unit_before
         return fields | {"size": "rest", "unit": "$" if noun == "money" else noun}, text[match.end() :].strip()
     if match := re.match(
-        rf"(?:another )?(?P<value>{_QUANTITY}|an?\b|another\b)(?: more| other| extra| further| additional| new)?(?P<noun> (?:of them\b|{NOUN}))?",
+        rf"(?:another )?(?P<value>{_QUANTITY}|an?\b|another\b)(?: more| other| extra| further| additional| new)?(?P<noun> (?:of them\b|{NOUN}))?",  # noqa: E501
         text,
     ):
         article = match["value"] in {"a", "an", "another"}
@@ -342,10 +349,10 @@ _PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("total_price", re.compile(rf"for (?P<value>\${NUMBER}|some money)")),
     ("of_each", re.compile(rf"(?:for|to|in|into|on|from) each {_OWN}(?P<value>{_QUANTITY}) (?P<unit>{NOUN})")),
     ("for_each", re.compile(rf"(?:for|to|in|into|on) (?:each|every) (?P<unit>{_WORD})")),
-    ("speed", re.compile(rf"at (?P<value>{NUMBER}|the same number of) (?P<unit>{_WORD}) (?:per|an|a) (?P<per>hour|minute|second)")),
-    ("per", re.compile(r"(?:per|an?|each|every) (?P<unit>day|week|month|year|hour|minute|second|evening|morning|night|metre|meter|litre|kilogram|kilometre|game|lesson|trip)\b")),
-    ("during", re.compile(rf"for (?P<value>{_QUANTITY}) (?P<unit>seconds?|minutes?|hours?|days?|weeks?|months?|years?|evenings|mornings|nights|games|lessons|trips)")),
-    ("among", re.compile(rf"(?:equally )?(?:among|between|into|in|onto|on|with) {_OWN}(?P<value>{_QUANTITY}) (?P<unit>{NOUN})(?: equally)?")),
+    ("speed", re.compile(rf"at (?P<value>{NUMBER}|the same number of) (?P<unit>{_WORD}) (?:per|an|a) (?P<per>hour|minute|second)")),  # noqa: E501
+    ("per", re.compile(r"(?:per|an?|each|every) (?P<unit>day|week|month|year|hour|minute|second|evening|morning|night|metre|meter|litre|kilogram|kilometre|game|lesson|trip)\b")),  # noqa: E501
+    ("during", re.compile(rf"for (?P<value>{_QUANTITY}) (?P<unit>seconds?|minutes?|hours?|days?|weeks?|months?|years?|evenings|mornings|nights|games|lessons|trips)")),  # noqa: E501
+    ("among", re.compile(rf"(?:equally )?(?:among|between|into|in|onto|on|with) {_OWN}(?P<value>{_QUANTITY}) (?P<unit>{NOUN})(?: equally)?")),  # noqa: E501
     ("sets", re.compile(rf"(?:into|in|onto) (?P<unit>{NOUN}) of (?P<value>{_QUANTITY}|equal size)(?: each)?")),
     ("receiver", re.compile(rf"(?:to|from) (?P<unit>[A-Z]\w+|(?:his|her|their|the|a) {_WORD}(?: {_WORD})?)(?= |$)")),
 )  # fmt: skip

@@ -8,54 +8,50 @@ from dataclasses import dataclass
 from agentinstruct.teacher.offline.word_problems.linear import Quantity, Unsolvable
 from agentinstruct.teacher.offline.word_problems.words import head, inflect, singular
 
-_RELATIVES = set(
-    [
-        "brother",
-        "sister",
-        "friend",
-        "mother",
-        "father",
-        "cousin",
-        "aunt",
-        "uncle",
-        "grandmother",
-        "grandfather",
-        "mum",
-        "dad",
-        "neighbour",
-        "teacher",
-        "son",
-        "daughter",
-        "wife",
-        "husband",
-        "classmate",
-        "nephew",
-        "niece",
-    ]
-)
-ANYBODY = set(
-    [
-        "rabbits",
-        "birds",
-        "readers",
-        "guests",
-        "visitors",
-        "customers",
-        "children",
-        "pupils",
-        "students",
-        "workers",
-        "squirrels",
-        "ducks",
-        "people",
-        "friends",
-        "passengers",
-        "neighbours",
-        "members",
-        "moths",
-        "mice",
-    ]
-)
+_RELATIVES = {
+    "brother",
+    "sister",
+    "friend",
+    "mother",
+    "father",
+    "cousin",
+    "aunt",
+    "uncle",
+    "grandmother",
+    "grandfather",
+    "mum",
+    "dad",
+    "neighbour",
+    "teacher",
+    "son",
+    "daughter",
+    "wife",
+    "husband",
+    "classmate",
+    "nephew",
+    "niece",
+}
+ANYBODY = {
+    "rabbits",
+    "birds",
+    "readers",
+    "guests",
+    "visitors",
+    "customers",
+    "children",
+    "pupils",
+    "students",
+    "workers",
+    "squirrels",
+    "ducks",
+    "people",
+    "friends",
+    "passengers",
+    "neighbours",
+    "members",
+    "moths",
+    "mice",
+}
 """Plurals that open a sentence in capitals and are no names."""
 
 

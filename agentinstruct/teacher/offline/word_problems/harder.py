@@ -4,109 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from random import Random
 
 from agentinstruct.teacher.offline.word_problems.clauses import Clause, split_sentences
-from agentinstruct.teacher.offline.word_problems.facts import ANYBODY
 from agentinstruct.teacher.offline.word_problems.linear import Unsolvable
-from agentinstruct.teacher.offline.word_problems.solution import Solution, solve
-from agentinstruct.teacher.offline.word_problems.words import head, inflect, singular
-
-_NAMES = ("Rosa", "Tariq", "Mina", "Pavel", "Aisha", "Leon", "Nkechi", "Sven")
-_NOT_HANDED_OVER = set(
-    [
-        "kilometre",
-        "metre",
-        "point",
-        "room",
-        "page",
-        "passenger",
-        "swimmer",
-        "kilogram",
-        "litre",
-        "hour",
-        "goat",
-        "sheep",
-        "horse",
-        "person",
-        "child",
-        "seat",
-        "floor",
-        "guest",
-        "pupil",
-        "metre",
-        "minute",
-        "mile",
-        "dollar",
-        "litre",
-        "gram",
-    ]
+from agentinstruct.teacher.offline.word_problems.scene import (
+    CONTAINERS,
+    NAMES,
+    RECEIVERS,
+    SPONSORED,
+    Scene,
+    capitalise,
+    choose_pronoun,
+    draw_numbers,
+    find_names,
+    join_sentences,
+    name_subject,
 )
-"""Things that nobody puts into bags or sells by the piece in a story."""
-_SPONSORED = {"kilometre", "point", "page", "lap", "mile"}
-_CONTAINERS = {
-    "sticker": "into envelopes",
-    "marble": "into bags",
-    "egg": "into bowls",
-    "book": "onto shelves",
-    "bead": "into bags",
-    "jar": "into boxes",
-}
-_RECEIVERS = {"give": " to a friend", "lend": " to a school", "donate": " to a school"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """A problem with what its editor needs to know of it."""
-
-    sentences: tuple[str, ...]
-    solution: Solution
-    random: Random
-
-    @property
-    def unit(self) -> str:
-        """What is counted in the answer, as a plural."""
-        unit = self.solution.question.unit
-        return unit if unit == "$" else inflect(unit, one=False)
-
-    @property
-    def actor(self) -> str:
-        """Who acts in the story, as the subject of a new sentence."""
-        subject = self.solution.question.subject
-        return subject if subject and not subject.lower().startswith("each") else _subject(self.solution.clauses[0])
-
-    @property
-    def kept(self) -> bool:
-        """Whether the question asks what is still there at the end."""
-        question = self.solution.question
-        still = {"left", "then", "in the end", "now"} & question.markers
-        return bool(still) and not question.kind and question.verb.effect in {"have", "be"}
-
-    @property
-    def handy(self) -> bool:
-        """Whether the things can be packed or sold."""
-        return self.unit != "$" and singular(head(self.unit)) not in _NOT_HANDED_OVER
-
-    @property
-    def past(self) -> bool:
-        """Whether the story is told in the past."""
-        return self.solution.question.past
-
-
-def _subject(clause: Clause) -> str:
-    subject = re.sub(r"^(?:An?|The) ", "the ", clause.subject)
-    return f"the {subject.lower()}" if subject.lower() in ANYBODY else subject
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _pronoun(scene: Scene, subject: str) -> str:
-    """Return he, she or it when the sentence before already uses it for the only actor."""
-    said = {clause.subject.lower() for clause in scene.solution.clauses} & {"he", "she", "it"}
-    return said.pop() if len(said) == 1 and subject == scene.actor else subject
+from agentinstruct.teacher.offline.word_problems.solution import solve
+from agentinstruct.teacher.offline.word_problems.words import head, inflect, singular
 
 
 def _last_act(scene: Scene) -> Clause | None:
@@ -137,19 +53,19 @@ def _one_more_event(scene: Scene) -> Iterator[str]:
         place < len(scene.sentences) - 1 and act.text.split(" ", 1)[-1] in scene.sentences[place]
     ):
         return
-    receiver = _RECEIVERS.get(act.verb.base, "")
-    for number in _numbers(scene, 4, 20):
+    receiver = RECEIVERS.get(act.verb.base, "")
+    for number in draw_numbers(scene, 4, 20):
         unit = inflect(act.unit, one=False)
         if not act.subject:
             event = f"{opening}, another {number} {unit} {act.verb.past}."
         else:
             particle = " out" if "rented out" in act.text else ""
             event = f"{opening}, {_who(scene, act)} {act.verb.past}{particle} another {number} {unit}{receiver}."
-        yield _join([*scene.sentences[:place], event, *scene.sentences[place:]])
+        yield join_sentences([*scene.sentences[:place], event, *scene.sentences[place:]])
 
 
 def _who(scene: Scene, act: Clause) -> str:
-    return act.subject.lower() if act.subject.lower() in {"he", "she", "it"} else _subject(act)
+    return act.subject.lower() if act.subject.lower() in {"he", "she", "it"} else name_subject(act)
 
 
 def _closing_place(scene: Scene) -> int:
@@ -169,10 +85,10 @@ def _what_is_there(scene: Scene) -> str:
 def _shared_money(scene: Scene) -> Iterator[str]:
     if not (scene.kept and scene.unit == "$" and scene.past):
         return
-    for parts in _numbers(scene, 2, 6):
+    for parts in draw_numbers(scene, 2, 6):
         if scene.solution.value % parts == 0 and scene.solution.value > parts:
-            actor = _capital(_pronoun(scene, scene.actor))
-            yield _join([
+            actor = capitalise(choose_pronoun(scene, scene.actor))
+            yield join_sentences([
                 *scene.sentences[:-1],
                 f"{actor} shared the remaining money equally among {parts} friends.",
                 "How much money did each friend get?",
@@ -191,17 +107,17 @@ def _total_instead(scene: Scene) -> Iterator[str]:
         return
     subjects = {clause.subject for clause in clauses}
     who = clauses[0].subject if len(subjects) == 1 else "they"
-    yield _join([*scene.sentences[:-1], f"How many {scene.unit} did {who} {question.verb.base} altogether?"])
+    yield join_sentences([*scene.sentences[:-1], f"How many {scene.unit} did {who} {question.verb.base} altogether?"])
 
 
 def _bought_more(scene: Scene) -> Iterator[str]:
     question = scene.solution.question
     if question.past or not {"altogether", "in total"} & question.markers or "Then " in " ".join(scene.sentences):
         return
-    name = next(iter(_names(scene)), "")
-    for number in _numbers(scene, 3, 12):
+    name = next(iter(find_names(scene)), "")
+    for number in draw_numbers(scene, 3, 12):
         if name:
-            yield _join(
+            yield join_sentences(
                 [*scene.sentences[:-1], f"Then {name} buys another {number} {scene.unit}.", scene.sentences[-1]]
             )
 
@@ -209,13 +125,13 @@ def _bought_more(scene: Scene) -> Iterator[str]:
 def _packed(scene: Scene) -> Iterator[str]:
     if not (scene.kept and scene.handy and scene.past):
         return
-    into, container = _CONTAINERS.get(singular(head(scene.unit)), "into baskets").split()
+    into, container = CONTAINERS.get(singular(head(scene.unit)), "into baskets").split()
     what = _what_is_there(scene)
-    for parts in _numbers(scene, 2, 12):
+    for parts in draw_numbers(scene, 2, 12):
         if scene.solution.value % parts == 0 and scene.solution.value > parts:
             thing = singular(container)
-            actor = _capital(_pronoun(scene, scene.actor))
-            yield _join([
+            actor = capitalise(choose_pronoun(scene, scene.actor))
+            yield join_sentences([
                 *scene.sentences[:-1],
                 f"{actor} put {what} equally {into} {parts} {container}.",
                 f"How many {scene.unit} were {into[:2]} each {thing}?",
@@ -227,15 +143,15 @@ def _sold(scene: Scene) -> Iterator[str]:
     if not ((scene.kept or filled) and scene.handy and scene.past):
         return
     what = f"all the {scene.unit}" if filled else _what_is_there(scene)
-    pronoun = _pronoun(scene, scene.actor)
+    pronoun = choose_pronoun(scene, scene.actor)
     noun = singular(head(scene.unit))
     if noun == "book":
         return
-    low, high = (4, 12) if noun in {"box", "jar", "basket", "scarf"} else (1, 3)
-    for price in _numbers(scene, low, high):
-        yield _join([
+    low, high = (4, 12) if noun in {"box", "jar", "basket", "scarf"} else (2, 4)
+    for price in draw_numbers(scene, low, high):
+        yield join_sentences([
             *scene.sentences[:-1],
-            f"{_capital(pronoun)} sold {what} for ${price} each.",
+            f"{capitalise(pronoun)} sold {what} for ${price} each.",
             f"How much money did {pronoun} get?",
         ])  # fmt: skip
 
@@ -244,26 +160,17 @@ def _second_person(scene: Scene) -> Iterator[str]:
     name = scene.actor
     if not scene.kept or scene.unit == "$" or scene.solution.question.verb.effect != "have":
         return
-    name = next((word for word in _names(scene) if word), "")
+    name = next((word for word in find_names(scene) if word), "")
     if not name or singular(head(scene.unit)) in {"page", "metre", "kilogram", "room"}:
         return
-    other = scene.random.choice([one for one in _NAMES if one not in " ".join(scene.sentences)])
-    for number in _numbers(scene, 3, 15):
+    other = scene.random.choice([one for one in NAMES if one not in " ".join(scene.sentences)])
+    for number in draw_numbers(scene, 3, 15):
         word = "more" if scene.random.random() < 0.6 or number >= scene.solution.value else "fewer"
-        yield _join([
+        yield join_sentences([
             *scene.sentences[:-1],
             f"At that time {other} had {number} {word} {scene.unit} than {name}.",
             f"How many {scene.unit} did {name} and {other} have altogether?",
         ])  # fmt: skip
-
-
-def _names(scene: Scene) -> list[str]:
-    subjects = [clause.subject for clause in scene.solution.clauses] + [scene.actor]
-    return [
-        subject
-        for subject in subjects
-        if re.fullmatch(r"[A-Z]\w+", subject) and subject not in {"He", "She", "It", "They"}
-    ]
 
 
 def _more_spending(scene: Scene) -> Iterator[str]:
@@ -272,16 +179,16 @@ def _more_spending(scene: Scene) -> Iterator[str]:
         return
     things = ("a bus ticket", "a drink", "a postcard")
     thing = next((one for one in things if one not in " ".join(scene.sentences)), "")
-    pronoun = _pronoun(scene, scene.actor)
+    pronoun = choose_pronoun(scene, scene.actor)
     if pronoun == "it":
         return
-    for number in _numbers(scene, 2, 7):
+    for number in draw_numbers(scene, 2, 7):
         event = f"After that, {pronoun} spent ${number} on {thing}."
         if scene.kept and "After that" not in " ".join(scene.sentences):
-            yield _join([*scene.sentences[:-1], event, scene.sentences[-1]])
+            yield join_sentences([*scene.sentences[:-1], event, scene.sentences[-1]])
         elif question.verb.base == "get" and "change" not in question.text and number < scene.solution.value:
-            spent = f"{_capital(pronoun)} then spent ${number} of this money on {thing}."
-            yield _join([*scene.sentences[:-1], spent, f"How much money did {pronoun} have left?"])
+            spent = f"{capitalise(pronoun)} then spent ${number} of this money on {thing}."
+            yield join_sentences([*scene.sentences[:-1], spent, f"How much money did {pronoun} have left?"])
 
 
 def _paid_with_note(scene: Scene) -> Iterator[str]:
@@ -289,11 +196,11 @@ def _paid_with_note(scene: Scene) -> Iterator[str]:
     if question.verb.base not in {"pay", "spend"} or scene.unit != "$":
         return
     note = next((note for note in (20, 50, 100) if note > scene.solution.value), 0)
-    pronoun = _pronoun(scene, scene.actor)
+    pronoun = choose_pronoun(scene, scene.actor)
     if note:
-        yield _join([
+        yield join_sentences([
             *scene.sentences[:-1],
-            f"{_capital(pronoun)} paid with a ${note} note.",
+            f"{capitalise(pronoun)} paid with a ${note} note.",
             f"How much change did {pronoun} get?",
         ])  # fmt: skip
 
@@ -302,47 +209,36 @@ def _another_purchase(scene: Scene) -> Iterator[str]:
     if "change" not in scene.solution.question.text or "also" in " ".join(scene.sentences):
         return
     place = next((place for place, sentence in enumerate(scene.sentences) if " paid with" in sentence), 0)
-    pronoun = _pronoun(scene, scene.actor)
-    for number in _numbers(scene, 1, 4):
+    pronoun = choose_pronoun(scene, scene.actor)
+    for number in draw_numbers(scene, 1, 4):
         if place and number < scene.solution.value:
-            extra = f"{_capital(pronoun)} also bought a paper bag for ${number}."
-            yield _join([*scene.sentences[:place], extra, *scene.sentences[place:]])
+            extra = f"{capitalise(pronoun)} also bought a paper bag for ${number}."
+            yield join_sentences([*scene.sentences[:place], extra, *scene.sentences[place:]])
 
 
 def _sponsored(scene: Scene) -> Iterator[str]:
     question = scene.solution.question
     if (
-        not re.fullmatch(r"[A-Z]\w+", str(next(iter(_names(scene)), "")))
-        or singular(head(scene.unit)) not in _SPONSORED
+        not re.fullmatch(r"[A-Z]\w+", str(next(iter(find_names(scene)), "")))
+        or singular(head(scene.unit)) not in SPONSORED
         or not {"altogether", "in total"} & question.markers
     ):
         return
-    for number in _numbers(scene, 2, 6):
+    for number in draw_numbers(scene, 2, 6):
         thing = inflect(scene.unit, one=True)
         gift = f"A sponsor gave ${number} to charity for each {thing}."
-        yield _join([*scene.sentences[:-1], gift, "How much money did the sponsor give?"])
-
-
-def _join(sentences: list[str]) -> str:
-    return " ".join(sentences)
-
-
-def _numbers(scene: Scene, low: int, high: int) -> list[int]:
-    said = " ".join(scene.sentences)
-    numbers = [number for number in range(low, high + 1) if not re.search(rf"\b{number}\b", said)]
-    scene.random.shuffle(numbers)
-    return numbers
+        yield join_sentences([*scene.sentences[:-1], gift, "How much money did the sponsor give?"])
 
 
 Change = Callable[[Scene], Iterator[str]]
 _CHANGES: tuple[tuple[str, str, Change], ...] = (
     ("Put the {unit} that remain equally into containers", ", and ask how many each one holds.", _packed),
-    ("Bring in a second person whose {unit} are compared with the first one's", ", and ask for the total of both.", _second_person),
+    ("Bring in a second person whose {unit} are compared with the first one's", ", and ask for the total of both.", _second_person),  # noqa: E501
     ("Share the money that is left equally", " among some friends, and ask what each one gets.", _shared_money),
     ("Ask for the total", " instead of one part of it.", _total_instead),
     ("Let one of them buy some more {unit}", " before the total is asked for.", _bought_more),
-    ("Add one more event before the question", ", of the same kind as the last one, so that a further step is needed.", _one_more_event),
-    ("Let what remains or was packed be sold at a price for each piece", ", and ask how much money that brings.", _sold),
+    ("Add one more event before the question", ", of the same kind as the last one, so that a further step is needed.", _one_more_event),  # noqa: E501
+    ("Let what remains or was packed be sold at a price for each piece", ", and ask how much money that brings.", _sold),  # noqa: E501
     ("Let some more money be spent", " before the question, so that a further subtraction is needed.", _more_spending),
     ("Let everything be paid with one note", ", and ask for the change instead of the price.", _paid_with_note),
     ("Add another thing to the shopping", " before it is paid for.", _another_purchase),

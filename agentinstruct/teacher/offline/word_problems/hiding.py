@@ -24,7 +24,7 @@ _MARK = re.compile(r"\[\[(?P<number>[^\[\]]{1,30})\]\]")
 _N = r"\[\[[^\[\]]{1,30}\]\]"
 
 
-_COMMON_OPENINGS = set(["The", "His", "Her", "Their", "He", "She", "It", "They", "Each", "Every", "A", "An", "There"])
+_COMMON_OPENINGS = {"The", "His", "Her", "Their", "He", "She", "It", "They", "Each", "Every", "A", "An", "There"}
 
 
 def tell(problem: str) -> str:
@@ -170,7 +170,7 @@ def _ask_amount(match: re.Match[str], clause: Clause | None) -> str:
     if clause.verb.base == "buy" and where.startswith(" to "):
         unit, where = unit + where, ""
     start = " at the start" if clause.verb.effect == "have" else ""
-    return f"How {unit} {_do(clause)} {_subject(clause)} {clause.verb.base}{_particle(clause)}{where if not start else ''}{start}?"
+    return f"How {unit} {_do(clause)} {_subject(clause)} {clause.verb.base}{_particle(clause)}{where if not start else ''}{start}?"  # noqa: E501
 
 
 def _particle(clause: Clause) -> str:
@@ -259,22 +259,22 @@ def _ask_note(match: re.Match[str], clause: Clause | None) -> str:
 
 _PERIOD = r"(?P<period>day|week|month|year|hour|minute|evening|morning|lesson|game)"
 _RULES: tuple[tuple[str, str, Asking], ...] = (
-    (rf"with {_N} (?P<unit>{NOUN}) (?P<where>in|on|at) each(?P<thing> [a-z]+)?", r"with the same number of \g<unit> \g<where> each\g<thing>", _ask_contents),
+    (rf"with {_N} (?P<unit>{NOUN}) (?P<where>in|on|at) each(?P<thing> [a-z]+)?", r"with the same number of \g<unit> \g<where> each\g<thing>", _ask_contents),  # noqa: E501
     (rf"paid with a \${_N} note", "paid with one note", _ask_note),
     (rf"sells (?P<thing>{NOUN}) for \${_N} each", r"sells all \g<thing> at the same price", _ask_sold_price),
     (rf" for \${_N} (?:each|apiece)", ", each at the same price,", _ask_price),
-    (rf"^(?P<lead>An?|Each|One) (?P<thing>[a-z][a-z ]*?) (?P<verb>costs|cost) \${_N}", r"Each \g<thing> \g<verb> the same", _ask_cost),
+    (rf"^(?P<lead>An?|Each|One) (?P<thing>[a-z][a-z ]*?) (?P<verb>costs|cost) \${_N}", r"Each \g<thing> \g<verb> the same", _ask_cost),  # noqa: E501
     (rf"^(?P<thing>Each [a-z]+ [a-z]+) {_N} ", r"\g<thing> the same number of ", _ask_each),
     (rf"at {_N} (?P<unit>{NOUN}) per {_PERIOD}", r"the same number of \g<unit> every \g<period>", _ask_period),
     (rf"\${_N} (?:an?|per|each|every) {_PERIOD}", r"the same amount of money each \g<period>", _ask_period),
-    (rf"{_N} (?P<unit>{NOUN}) (?:an?|per|each|every) {_PERIOD}", r"the same number of \g<unit> each \g<period>", _ask_period),
-    (rf"(?P<doing>(?:\$?\d+(?: {NOUN})? an? \w+|at \d+ \w+ per \w+)) for {_N} {_PERIOD}s", r"\g<doing> for several \g<period>s", _ask_duration),
-    (rf"(?P<how>equally )(?P<word>among|between|into) (?P<whose>(?:his|her|their) )?{_N} (?P<unit>{NOUN})", r"\g<how>\g<word> several \g<unit>", _ask_among),
+    (rf"{_N} (?P<unit>{NOUN}) (?:an?|per|each|every) {_PERIOD}", r"the same number of \g<unit> each \g<period>", _ask_period),  # noqa: E501
+    (rf"(?P<doing>(?:\$?\d+(?: {NOUN})? an? \w+|at \d+ \w+ per \w+)) for {_N} {_PERIOD}s", r"\g<doing> for several \g<period>s", _ask_duration),  # noqa: E501
+    (rf"(?P<how>equally )(?P<word>among|between|into) (?P<whose>(?:his|her|their) )?{_N} (?P<unit>{NOUN})", r"\g<how>\g<word> several \g<unit>", _ask_among),  # noqa: E501
     (rf"(?P<into>into|in) (?P<unit>{NOUN}) of {_N}", r"\g<into> \g<unit> of equal size", _ask_set),
     (rf"(?P<each>each of (?:his |her |their |the )?){_N} (?P<unit>{NOUN})", r"\g<each>several \g<unit>", _ask_count),
     (rf"{_N} (?P<word>more|fewer|less) (?P<rest>{NOUN} than|than)", r"\g<word> \g<rest>", _ask_compared),
     (rf" for \${_N} an? (?P<per>metre|litre|kilogram|hour|day|night)", r" at a fixed price per \g<per>", _ask_price),
-    (rf"{_N} (?P<unit>{NOUN}) for each (?:of .*? )?(?P<thing>[a-z]+)(?=[.,]|$)", r"the same number of \g<unit> for each \g<thing>", _ask_for_each),
+    (rf"{_N} (?P<unit>{NOUN}) for each (?:of .*? )?(?P<thing>[a-z]+)(?=[.,]|$)", r"the same number of \g<unit> for each \g<thing>", _ask_for_each),  # noqa: E501
     (rf"{_N} (?P<unit>{NOUN})(?= with)", r"several \g<unit>", _ask_amount),
     (rf"{_N} more (?P<unit>{NOUN})", r"some more \g<unit>", _ask_amount),
     (rf"\${_N}(?= (?:on|for|in|from|and|to)\b|[,.]|$)", "some money", _ask_amount),

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from agentinstruct.teacher.offline.word_problems.clauses import MARKERS, NUMBER, Clause
+from agentinstruct.teacher.offline.word_problems.facts import Event
 from agentinstruct.teacher.offline.word_problems.linear import Quantity, Unsolvable, add, merge_steps, write_number
-from agentinstruct.teacher.offline.word_problems.story import Event, Story
+from agentinstruct.teacher.offline.word_problems.story import Story
 from agentinstruct.teacher.offline.word_problems.words import BASE_FORMS, Verb, find_verb, inflect, same_thing
 
 _VERB = rf"(?P<verb>{'|'.join(BASE_FORMS)})"
@@ -18,8 +19,8 @@ _FORMS = tuple(
     for form in (
         rf"(?P<kind>for) how many (?P<unit>.+?) {_AUX} (?P<subject>.+?) {_VERB}(?P<tail>(?: .*)?)",
         rf"(?P<kind>among) how many (?P<unit>.+?) {_AUX} (?P<subject>.+?) (?P<verb>share|divide|split) (?P<tail>.+)",
-        r"how many (?P<kind>times) as many (?P<unit>.+?) as (?P<other>.+?) (?P<aux>do|does|did) (?P<subject>.+?) (?P<verb>have)(?P<tail>)",
-        rf"how many (?P<kind>more|fewer) (?P<unit>.+?) {_AUX} (?P<subject>.+?) {_VERB}\b(?P<tail>.*?) than (?P<other>.+)",
+        r"how many (?P<kind>times) as many (?P<unit>.+?) as (?P<other>.+?) (?P<aux>do|does|did) (?P<subject>.+?) (?P<verb>have)(?P<tail>)",  # noqa: E501
+        rf"how many (?P<kind>more|fewer) (?P<unit>.+?) {_AUX} (?P<subject>.+?) {_VERB}\b(?P<tail>.*?) than (?P<other>.+)",  # noqa: E501
         rf"how (?:many|much) (?P<unit>.+?) {_AUX} (?P<subject>.+?) {_VERB}\b(?P<tail>(?: .*)?)",
         rf"how much {_AUX} (?P<subject>.+?) (?P<verb>cost|pay|spend|earn|save)(?P<tail>(?: .*)?)",
         r"how (?:many|much) (?P<unit>.+?) (?P<verb>is|are|was|were)(?: there)?(?P<tail>(?: .*)?)",
@@ -29,36 +30,34 @@ _FORMS = tuple(
 )
 _START = {"at the start", "at first", "at the beginning"}
 _SUM = {"altogether", "in total", "in all"}
-_IDLE = set(
-    [
-        "the",
-        "a",
-        "an",
-        "in",
-        "on",
-        "at",
-        "of",
-        "by",
-        "to",
-        "for",
-        "from",
-        "with",
-        "her",
-        "his",
-        "their",
-        "its",
-        "it",
-        "them",
-        "she",
-        "he",
-        "they",
-        "this",
-        "that",
-        "each",
-        "all",
-        "money",
-    ]
-)
+_IDLE = {
+    "the",
+    "a",
+    "an",
+    "in",
+    "on",
+    "at",
+    "of",
+    "by",
+    "to",
+    "for",
+    "from",
+    "with",
+    "her",
+    "his",
+    "their",
+    "its",
+    "it",
+    "them",
+    "she",
+    "he",
+    "they",
+    "this",
+    "that",
+    "each",
+    "all",
+    "money",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,7 +294,7 @@ def _possession(story: Story, question: Question, owner: str, group: bool) -> Qu
             raise Unsolvable("whose")
         return _total(story, found, "Together that is")
     _check_words(story, question, [])
-    held = story.held(owner, question.unit, anyone=True)
+    held = story.held(owner, question.unit, anyone=question.subject.lower() in {"", "there"})
     if held is None and story.unknown and same_thing(question.unit, story.unknown):
         return _find_unknown(story, question)
     if held is None:

@@ -121,7 +121,7 @@ def _undo(left: Quantity, value: Fraction, lines: list[str]) -> Fraction:
     constant, slope, parts = left.constant, left.slope, left.divisor
     if parts > 1:
         lines.append(
-            f"Multiply by {parts}: {str(left).split(' ÷ ')[0].strip('()')} = {write_number(value)} × {parts} = {write_number(value * parts)}."
+            f"Multiply by {parts}: {str(left).split(' ÷ ')[0].strip('()')} = {write_number(value)} × {parts} = {write_number(value * parts)}."  # noqa: E501
         )
         value, constant, slope = value * parts, constant * parts, slope * parts
     if constant and slope > 0:
@@ -129,7 +129,7 @@ def _undo(left: Quantity, value: Fraction, lines: list[str]) -> Fraction:
         part = write_number(abs(constant))
         rest = value - constant
         lines.append(
-            f"{words.format(part)} both sides: {_times_n(slope)} = {write_number(value)} {sign} {part} = {write_number(rest)}."
+            f"{words.format(part)} both sides: {_times_n(slope)} = {write_number(value)} {sign} {part} = {write_number(rest)}."  # noqa: E501
         )
     elif slope < 0:
         rest = constant - value
@@ -141,7 +141,7 @@ def _undo(left: Quantity, value: Fraction, lines: list[str]) -> Fraction:
         rest = value
     if slope != 1:
         lines.append(
-            f"Divide by {write_number(slope)}: n = {write_number(rest)} ÷ {write_number(slope)} = {write_number(rest / slope)}."
+            f"Divide by {write_number(slope)}: n = {write_number(rest)} ÷ {write_number(slope)} = {write_number(rest / slope)}."  # noqa: E501
         )
         rest /= slope
     return rest

@@ -17,11 +17,11 @@ _VERBS: dict[Effect, str] = {
         " build/built plant grow/grew harvest borrow print sew/sewed fold order fill take/took carry produce"
     ),
     "lose": (
-        "give/gave lose/lost sell/sold eat/ate use spend/spent donate lend/lent break/broke throw/threw drop drink/drank"
+        "give/gave lose/lost sell/sold eat/ate use spend/spent donate lend/lent break/broke throw/threw drop drink/drank"  # noqa: E501
         " read/read hand unload squeeze rent remove deliver post leave/left"
     ),
     "do": (
-        "travel walk run/ran drive/drove cycle ride/rode swim/swam fly/flew sail score paint work type climb drum arrive"
+        "travel walk run/ran drive/drove cycle ride/rode swim/swam fly/flew sail score paint work type climb drum arrive"  # noqa: E501
         " write/wrote rain row practise"
     ),
     "cost": "cost/cost",

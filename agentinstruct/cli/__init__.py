@@ -1,0 +1,56 @@
+"""The command line. It only translates: every verb is a function of `agentinstruct.api`.
+
+Nothing heavy is imported before a verb is known, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from agentinstruct.cli import flows
+from agentinstruct.cli.exits import exit_code
+from agentinstruct.cli.looking import estimate, export, preview
+from agentinstruct.cli.making import generate, status
+from agentinstruct.errors import AgentInstructError
+
+app = typer.Typer(
+    name="agentinstruct",
+    help="Raw documents and source code in, verified instruction/response pairs out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _verb in (generate, status, preview, estimate, export):
+    app.command()(_verb)
+app.add_typer(flows.app)
+_debug = False
+
+
+@app.callback()
+def _globals(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+    global _debug  # noqa: PLW0603  # one switch of one process, read where an error is shown
+    _debug = debug
+    os.environ.setdefault("AUTOGEN_DISABLE_RUNTIME_TRACING", "true")
+
+
+def main() -> None:
+    """Run the command line; every known error becomes one sentence and its exit code."""
+    try:
+        app()
+    except AgentInstructError as error:
+        if _debug:
+            raise
+        _tell(error, str(error))
+    except OSError as error:
+        if _debug or error.filename is None:
+            raise
+        _tell(error, f"cannot use {error.filename}: {error.strerror}; check the path, its permissions and the space")
+
+
+def _tell(error: Exception, words: str) -> None:
+    print(f"agentinstruct: {words}", file=sys.stderr)
+    sys.exit(exit_code(error))

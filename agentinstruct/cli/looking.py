@@ -1,0 +1,104 @@
+"""`preview`, `estimate` and `export`: looking before a run is made, and taking its pairs elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agentinstruct.cli import flags
+
+
+def preview(
+    seeds: flags.Seeds,
+    flow: flags.Flow,
+    index: Annotated[int, typer.Option(min=0, help="Which seed, counting those the flow takes from 0.")] = 0,
+    full: Annotated[bool, typer.Option("--full", help="Show texts whole.")] = False,
+    teacher: flags.Teacher = "offline",
+    base_url: flags.BaseUrl = None,
+    seed: flags.RunSeed = 0,
+    seed_tokens: flags.SeedTokens = 1000,
+    kind: flags.Kind = None,
+    text_column: flags.TextColumn = None,
+    answer_column: flags.AnswerColumn = None,
+) -> None:
+    """Draw one seed's tree: what each agent was asked and said. Writes nothing."""
+    from rich.console import Console
+
+    from agentinstruct import api
+    from agentinstruct.options import TeacherOptions
+    from agentinstruct.view import tree
+
+    shown = api.preview(
+        seeds,
+        flow,
+        index=index,
+        teacher=TeacherOptions(teacher=teacher, base_url=base_url),
+        reading=flags.read_options(
+            seed_tokens=seed_tokens, kind=kind, text_column=text_column, answer_column=answer_column
+        ),
+        run_seed=seed,
+    )
+    tree.show(shown, Console(), length=None if full else 300)
+
+
+def estimate(
+    seeds: flags.Seeds,
+    flow: flags.Flows,
+    teacher: flags.Teacher = "offline",
+    concurrency: flags.Concurrency = 64,
+    rpm: flags.Rpm = None,
+    tpm: flags.Tpm = None,
+    prices: flags.Prices = None,
+    limit: flags.Limit = None,
+    seed: flags.RunSeed = 0,
+    seed_tokens: flags.SeedTokens = 1000,
+    kind: flags.Kind = None,
+    text_column: flags.TextColumn = None,
+    answer_column: flags.AnswerColumn = None,
+    as_json: flags.AsJson = False,
+) -> None:
+    """Say what a run would take, in calls, tokens, dollars and time, before the first call."""
+    from agentinstruct import api
+    from agentinstruct.options import TeacherOptions
+    from agentinstruct.view import estimate as view
+
+    found = api.estimate(
+        seeds,
+        flow,
+        teacher=TeacherOptions(
+            teacher=teacher,
+            concurrency=concurrency,
+            requests_per_minute=rpm,
+            tokens_per_minute=tpm,
+            prices=prices,
+        ),
+        reading=flags.read_options(
+            seed_tokens=seed_tokens, kind=kind, text_column=text_column, answer_column=answer_column
+        ),
+        limit=limit,
+        run_seed=seed,
+    )
+    if as_json:
+        print(json.dumps(view.as_json(found)))
+    else:
+        view.show(found)
+
+
+def export(
+    run: flags.Directory,
+    form: Annotated[
+        str, typer.Option("--format", help="messages, prompt-completion, sharegpt or alpaca.")
+    ] = "messages",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A .jsonl file; standard output if left out.")] = None,
+) -> None:
+    """Write a run's pairs as JSON lines in the form a trainer reads."""
+    from agentinstruct import export as exporting
+
+    if out is None:
+        for line in exporting.export_lines(run, form):
+            print(line)
+        return
+    print(f"{exporting.export(run, form, out)} pairs in {out}")

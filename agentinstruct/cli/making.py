@@ -1,0 +1,199 @@
+"""`generate` and `status`: making a run, and saying what it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agentinstruct.cli import flags
+from agentinstruct.cli.exits import FAILED_ITEMS, INTERRUPTED
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from agentinstruct.api import Summary
+    from agentinstruct.options import RunOptions
+    from agentinstruct.run import Run
+
+
+def generate(
+    seeds: flags.Seeds,
+    flow: flags.Flows,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run's directory; the same one resumes the run.")],
+    teacher: flags.Teacher = "offline",
+    base_url: flags.BaseUrl = None,
+    role: flags.Roles = None,
+    temperature: flags.Temperature = None,
+    top_p: flags.TopP = None,
+    max_tokens: flags.MaxTokens = 4096,
+    timeout: flags.Timeout = 300.0,
+    concurrency: flags.Concurrency = 64,
+    rpm: flags.Rpm = None,
+    tpm: flags.Tpm = None,
+    budget: flags.Budget = None,
+    budget_tokens: flags.BudgetTokens = None,
+    prices: flags.Prices = None,
+    limit: flags.Limit = None,
+    target: flags.Target = None,
+    seed: flags.RunSeed = 0,
+    seed_tokens: flags.SeedTokens = 1000,
+    license: flags.License = None,
+    kind: flags.Kind = None,
+    text_column: flags.TextColumn = None,
+    answer_column: flags.AnswerColumn = None,
+    split: flags.Split = "train",
+    config: flags.Config = None,
+    as_json: flags.AsJson = False,
+    job: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file with any of these options.", is_eager=True, callback=flags.read_job),
+    ] = None,
+) -> None:
+    """Turn seeds into a dataset of verified pairs, or resume doing so."""
+    from agentinstruct.options import RunOptions, TeacherOptions
+    from agentinstruct.teacher.spec import Sampling
+
+    reading = flags.read_options(
+        license=license,
+        seed_tokens=seed_tokens,
+        kind=kind,
+        text_column=text_column,
+        answer_column=answer_column,
+        split=split,
+        config=config,
+    )
+    options = RunOptions(
+        seeds=seeds,
+        flows=tuple(flow),
+        out=out,
+        teacher=TeacherOptions(
+            teacher=teacher,
+            roles=flags.read_roles(role or []),
+            base_url=base_url,
+            sampling=Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens, timeout=timeout),
+            concurrency=concurrency,
+            requests_per_minute=rpm,
+            tokens_per_minute=tpm,
+            budget=budget,
+            budget_tokens=budget_tokens,
+            prices=prices,
+        ),
+        reading=reading,
+        run_seed=seed,
+        limit=limit,
+        target=target,
+    )
+    _finish(asyncio.run(_generate(options, as_json=as_json)), as_json=as_json)
+
+
+async def _generate(options: RunOptions, *, as_json: bool) -> Summary:
+    """Run with progress on the terminal, and with Ctrl-C as a request to stop."""
+    from rich.console import Console
+
+    from agentinstruct import api
+    from agentinstruct.view.progress import shown
+
+    console = Console(stderr=True)
+    runs: list[Run] = []
+    task = asyncio.create_task(
+        api.run(
+            options,
+            watch=runs.append,
+            on_skip=lambda skipped: console.print(f"skipped {skipped}", markup=False, highlight=False, soft_wrap=True),
+        )
+    )
+    await asyncio.wait([task], timeout=0.05)  # the run starts, or fails to, before it is shown
+    if not runs:
+        return await task
+    with _stopping(runs[0]):
+        async with shown(runs[0], console, as_json=as_json):
+            summary = await task
+    _tell_unused(runs[0], console)
+    return summary
+
+
+def _tell_unused(run: Run, console: Console) -> None:
+    for kind, number in sorted(run.progress.unused.items()):
+        seeds = "seed" if number == 1 else "seeds"
+        console.print(f"not used: {number} {seeds} of kind {kind}, which no chosen flow takes", markup=False)
+    if number := run.progress.skipped:
+        console.print(f"skipped: {number} source{'s' * (number > 1)}, each named above", markup=False)
+
+
+@contextmanager
+def _stopping(run: Run) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) lets calls in flight end; the second leaves at once. Both can be resumed.
+
+    The handlers are the process's and not the loop's, so that the second is heard while the dataset is written.
+    """
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            if os.isatty(2):
+                os.write(2, b"\x1b[?25h")  # the cursor, which the live display hides
+            os._exit(INTERRUPTED)
+        asked = True
+        os.write(2, b"\nstopping: calls in flight are let finish; once more leaves at once\n")
+        loop.call_soon_threadsafe(run.stop)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _finish(summary: Summary, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from agentinstruct.view import summary as view
+
+    if as_json:
+        print(json.dumps({"event": "summary", **view.as_json(summary)}), flush=True)
+    else:
+        console = Console()
+        view.show(summary, console)
+        console.print(f"dataset: {summary.directory / 'pairs'}", markup=False, highlight=False, soft_wrap=True)
+    if summary.stopped:
+        raise summary.stopped
+    if summary.failed:
+        print(
+            f"{summary.failed} items failed: `agentinstruct status {summary.directory}` says why; "
+            "the same command tries them again",
+            file=sys.stderr,
+        )
+        raise typer.Exit(FAILED_ITEMS)
+
+
+def status(run: flags.Directory, as_json: flags.AsJson = False, prices: flags.Prices = None) -> None:
+    """Say what a run holds: items, pairs, rejections by reason, calls, tokens, cost."""
+    from rich.console import Console
+
+    from agentinstruct import api
+    from agentinstruct.view import summary as view
+
+    summary = api.status(run, prices=prices)
+    failed = api.failures(run)
+    if as_json:
+        told = [{"flow": flow, "seed": seed, "error": error} for flow, seed, error in failed]
+        print(json.dumps({**view.as_json(summary), "failures": told}))
+        return
+    console = Console()
+    view.show(summary, console, reasons=1000)
+    for flow, seed, error in failed:
+        last = error.strip().splitlines()[-1] if error.strip() else "unknown"
+        console.print(f"failed: {flow} on {seed}: {last}", markup=False, highlight=False, soft_wrap=True)
