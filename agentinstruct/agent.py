@@ -13,7 +13,7 @@ from random import Random
 from typing import TypeVar, Unpack, cast, overload
 
 from autogen_agentchat.agents import AssistantAgent
-from autogen_agentchat.base import TaskResult, Team
+from autogen_agentchat.base import Response, TaskResult, Team
 from autogen_agentchat.messages import TextMessage
 from autogen_core import CancellationToken
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
@@ -109,8 +109,10 @@ class Ask:
         prompt = self._item.prompts[agent]
         message = TextMessage(content=prompt.render(variables), source="user")
         assistant = self.agent(agent, returns=returns)
-        response = await assistant.on_messages([message], CancellationToken())
-        text = cast(TextMessage, response.chat_message).content
+        # `on_messages` would leave the stream unfinished, and have the event loop make two tasks to clean up after it
+        async for event in assistant.on_messages_stream([message], CancellationToken()):
+            last = event
+        text = cast(TextMessage, cast(Response, last).chat_message).content
         return text if returns is None else read_reply(text, returns)
 
     def agent(self, name: str, *, returns: type[BaseModel] | None = None) -> AssistantAgent:

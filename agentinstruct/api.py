@@ -82,6 +82,7 @@ async def run(
     before anything is asked; what goes wrong later is in the summary.
     """
     skills = find_flows(options.flows)
+    _check_roles(skills, options.teacher)
     with locked(options.out), Journal(options.out / "journal.sqlite") as journal, _few_collections():
         stack = TeacherStack(options.teacher, spent=journal.usage())
         try:
@@ -92,9 +93,33 @@ async def run(
             write_card(options, skills, stack, counts)
             rejections = {"/".join(reason): number for reason, number in sorted(counts.by_reason.items())}
             await journal.set_meta("published", json.dumps([counts.pairs, rejections]))
-            return summarise(options.out, journal, stack.prices, stopped=work.stopped, progress=work.progress)
+            stopped = work.stopped or _nothing_found(work)
+            return summarise(options.out, journal, stack.prices, stopped=stopped, progress=work.progress)
         finally:
             await stack.close()
+
+
+def _check_roles(skills: tuple[Skill, ...], teacher: TeacherOptions) -> None:
+    agents = sorted({name for skill in skills for name in skill.prompts})
+    known = {"team", *agents, *(name.rpartition("/")[2] for name in agents)}
+    for role in teacher.roles:
+        if role not in known:
+            raise ConfigurationError(
+                f"no agent {role!r} that could have a teacher of its own; there are {', '.join(agents)}"
+            )
+
+
+def _nothing_found(work: Run) -> SeedError | None:
+    """Return the error of a run that had nothing to do, which is hardly what was meant."""
+    progress = work.progress
+    if progress.items:
+        return None
+    if not progress.seeds:
+        skipped = f"{progress.skipped} sources were passed over" if progress.skipped else "the sources are empty"
+        return SeedError(f"no seed was found: {skipped}")
+    found = ", ".join(f"{number} of kind {kind}" for kind, number in sorted(progress.unused_count.items()))
+    taken = "; ".join(f"{skill.name} takes {', '.join(skill.flow.kinds)}" for skill in work.skills)
+    return SeedError(f"no chosen flow takes any of the seeds: there are {found}, and {taken}; see --kind")
 
 
 @contextmanager

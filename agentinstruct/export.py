@@ -67,10 +67,16 @@ def export_lines(directory: Path, form: str) -> Iterator[str]:
 
 
 def export(directory: Path, form: str, path: Path) -> int:
-    """Write a run's pairs to `path` and return how many they are."""
+    """Write a run's pairs to `path`, whole or not at all, and return how many they are."""
+    lines = export_lines(directory, form)
     fresh = path.with_name(f".{path.name}.new")
-    count = _write(fresh, export_lines(directory, form))
-    fresh.replace(path)
+    try:
+        count = _write(fresh, lines)
+        fresh.replace(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write {path}: {error.strerror}; give --out a file in a folder that is there and may be written"
+        ) from error
     return count
 
 

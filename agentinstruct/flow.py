@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Protocol, TypeVar, cast, get_args
+from typing import Protocol, TypeVar, cast, get_args, overload
 
 from agentinstruct.agent import Ask
 from agentinstruct.dedup import instruction_key
@@ -51,12 +51,13 @@ class AnyFlow(Protocol):
         ...
 
 
+FlowFunction = Callable[[Seed, Ask], AsyncIterator[Pair] | AsyncIterator[Pair | Rejection]]
+
+
 class FunctionFlow:
     """A flow written as one async generator; see `flow`."""
 
-    def __init__(
-        self, function: Callable[[Seed, Ask], AsyncIterator[Pair | Rejection]], skill: str, kinds: tuple[SeedKind, ...]
-    ) -> None:
+    def __init__(self, function: FlowFunction, skill: str, kinds: tuple[SeedKind, ...]) -> None:
         self.function = function
         self.skill = skill
         self.kinds = kinds
@@ -81,18 +82,23 @@ class FunctionFlow:
             yield Rejection(stage="flow", reason=rejected.reason, detail=rejected.detail, lineage=lineage)
 
 
+@overload
+def flow(function: FlowFunction) -> FunctionFlow: ...
+@overload
 def flow(
-    function: Callable[[Seed, Ask], AsyncIterator[Pair | Rejection]] | None = None,
-    *,
-    skill: str = "",
-    kinds: tuple[SeedKind, ...] = ALL_KINDS,
-) -> FunctionFlow | Callable[[Callable[[Seed, Ask], AsyncIterator[Pair | Rejection]]], FunctionFlow]:
+    function: None = None, *, skill: str = "", kinds: tuple[SeedKind, ...] = ALL_KINDS
+) -> Callable[[FlowFunction], FunctionFlow]: ...
+
+
+def flow(
+    function: FlowFunction | None = None, *, skill: str = "", kinds: tuple[SeedKind, ...] = ALL_KINDS
+) -> FunctionFlow | Callable[[FlowFunction], FunctionFlow]:
     """Make a flow of an async generator function `(seed, ask)` that yields pairs.
 
     `skill` is the function's name unless given; `kinds` are the kinds of seed it takes.
     """
 
-    def decorate(wrapped: Callable[[Seed, Ask], AsyncIterator[Pair | Rejection]]) -> FunctionFlow:
+    def decorate(wrapped: FlowFunction) -> FunctionFlow:
         if not inspect.isasyncgenfunction(wrapped):
             raise FlowError(f"@flow wants `async def` with `yield`; {wrapped.__name__} is not an async generator")
         return FunctionFlow(wrapped, skill or wrapped.__name__.replace("_", " ").title(), kinds)

@@ -73,12 +73,13 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._reader = self._connect()
         try:
+            self._reader = self._connect()
             self._reader.executescript(_SCHEMA)
             self._check_format()
+        except sqlite3.OperationalError as error:  # its place, not its content
+            raise ConfigurationError(f"cannot open {path} to write: {error}; see its permissions and space") from error
         except sqlite3.DatabaseError as error:
-            self._reader.close()
             raise ConfigurationError(f"{path} is no readable journal: {error}; move it away to start anew") from error
         self._work: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._broken: Exception | None = None
@@ -87,8 +88,12 @@ class Journal:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def _check_format(self) -> None:

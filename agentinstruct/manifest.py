@@ -27,13 +27,7 @@ def locked(directory: Path) -> Iterator[None]:
 
     The lock dies with its process, so a killed run never blocks the next one.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"cannot make the run directory {directory}: {error.strerror}") from error
-    foreign = [entry.name for entry in directory.iterdir() if not entry.name.startswith(".")]
-    if foreign and not (directory / "manifest.json").exists() and not (directory / "journal.sqlite").exists():
-        raise ConfigurationError(f"{directory} holds other things ({foreign[0]}, …): give --out a directory of its own")
+    _prepare(directory)
     with (directory / ".lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,6 +39,22 @@ def locked(directory: Path) -> Iterator[None]:
         lock.write(f"process {os.getpid()}")
         lock.flush()
         yield
+
+
+def _prepare(directory: Path) -> None:
+    """Make the directory; raises `ConfigurationError` where it cannot be written, or is somebody else's."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        names = sorted(entry.name for entry in directory.iterdir() if not entry.name.startswith("."))
+        if names and not {"manifest.json", "journal.sqlite"} & set(names):
+            others = f"{names[0]}, …" if len(names) > 1 else names[0]
+            raise ConfigurationError(f"{directory} holds other things ({others}): give --out a directory of its own")
+        (directory / ".lock").touch()
+    except FileExistsError as error:
+        raise ConfigurationError(f"{directory} is a file: give --out a directory of its own") from error
+    except OSError as error:
+        told = f"cannot make or write the run directory {directory}: {error.strerror}; give another --out"
+        raise ConfigurationError(told) from error
 
 
 def write_manifest(options: RunOptions, skills: tuple[Skill, ...], stack: TeacherStack) -> None:

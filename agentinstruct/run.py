@@ -106,7 +106,7 @@ class Run:
 
     def stop(self, reason: AgentInstructError | None = None) -> None:
         """Ask nothing new; questions in flight come back and are kept."""
-        self.stopped = self.stopped or reason or RunStopped("the run was interrupted")
+        self.stopped = self.stopped or reason or RunStopped("the run was interrupted; the same command resumes it")
         self.stack.stop()
 
     async def execute(self) -> Counts:

@@ -91,8 +91,8 @@ def read_job(context: typer.Context, path: Path | None) -> Path | None:
         flag = flags.get(entry.replace("_", "-"))
         if flag is None:
             close = get_close_matches(entry.replace("_", "-"), flags, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ConfigurationError(f"{path}: no option {entry!r}{hint} There are {', '.join(sorted(flags))}")
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise ConfigurationError(f"{path}: no option {entry!r}{hint}; there are {', '.join(sorted(flags))}")
         takes_many = getattr(flag, "multiple", False) or flag.nargs != 1
         defaults[str(flag.name)] = [value] if takes_many and not isinstance(value, list) else value
     context.default_map = {**(context.default_map or {}), **defaults}

@@ -123,11 +123,13 @@ async def _generate(options: RunOptions, *, as_json: bool) -> Summary:
 
 
 def _tell_unused(run: Run, console: Console) -> None:
-    for kind, number in sorted(run.progress.unused.items()):
-        seeds = "seed" if number == 1 else "seeds"
-        console.print(f"not used: {number} {seeds} of kind {kind}, which no chosen flow takes", markup=False)
-    if number := run.progress.skipped:
-        console.print(f"skipped: {number} source{'s' * (number > 1)}, each named above", markup=False)
+    for kind, number in sorted(run.progress.unused_count.items()):
+        named = run.progress.unused[kind]
+        where = ", ".join([*named, "…"] if number > len(named) else named)
+        told = f"not used: {number} seed{'s' * (number > 1)} of kind {kind}, which no chosen flow takes ({where})"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+    if skipped := run.progress.skipped:
+        console.print(f"skipped: {skipped} source{'s' * (skipped > 1)}, each named above", markup=False)
 
 
 @contextmanager

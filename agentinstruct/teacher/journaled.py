@@ -116,7 +116,7 @@ def _describe(messages: Sequence[LLMMessage], options: RequestOptions) -> dict[s
     return {
         "messages": [_message(message) for message in messages],
         "tools": [tool.schema if isinstance(tool, Tool) else tool for tool in options.get("tools", ())],
-        "tool_choice": choice.name if isinstance(choice, Tool) else choice,
+        "tool_choice": choice if isinstance(choice, str) else choice.name,
         "schema": _schema_hash(json_output) if isinstance(json_output, type) else json_output,
         "extra": {
             name: repr(value) if isinstance(value, type) else value

@@ -114,7 +114,7 @@ def identity_of(client: ChatCompletionClient) -> dict[str, JsonValue]:
     A dump leaves out what AutoGen leaves out of it (`extra_body`, an `http_client`); a client that has such settings,
     or cannot be dumped and has settings at all, should bring an `identity()`.
     """
-    if hasattr(client, "identity"):  # not isinstance: a Protocol's takes 20 µs on Python 3.11, at each of seven layers
+    if hasattr(client, "identity"):  # isinstance with a Protocol takes 3 µs, and a question comes here 22 times
         return cast(Identified, client).identity()
     if client not in _dumped:
         _dumped[client] = _dump(client)

@@ -9,6 +9,8 @@ from agentinstruct.flow import flow
 
 
 class Entry(BaseModel):
+    """What the picker returns."""
+
     term: str
     quote: str
 

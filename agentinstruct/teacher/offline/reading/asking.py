@@ -95,7 +95,12 @@ def _tail(clause: Clause) -> str:
 
 def _definition(passage: Passage, sentence: Sentence, clause: Clause) -> Iterator[Asked]:
     person = passage.kinds.get(clause.subject) == "person"
-    if clause.apposition and person and len(clause.apposition.split()) <= 8 and not POINTING.search(clause.apposition):
+    if (
+        clause.apposition.startswith(("a ", "an ", "the "))
+        and person
+        and len(clause.apposition.split()) <= 8
+        and not POINTING.search(clause.apposition)
+    ):
         yield Asked(
             f"Who was {clause.subject}, according to the passage?", clause.apposition, sentence, "definition", clause
         )

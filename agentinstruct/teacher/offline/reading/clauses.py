@@ -24,8 +24,12 @@ _LEAD = re.compile(
     r"Between|Along|Inside|"
     r"Outside|Across|Unlike|Like|With|Without|Among|Beyond|Despite|Because of|Through|For) [^,;]{2,60}), (?=[A-Za-z])"
 )
-_LEAD_YEAR = re.compile(r"^((?:In|By|Around|Since) (?:the year )?(?:1\d{3}|20\d{2})) (?=[a-z]|[A-Z])")
-_APPOSITION = re.compile(r"^([A-Z][^,()]{2,40}), ((?:a|an|the) [^,()]{3,70}), (?=[a-z])")
+_LEAD_YEAR = re.compile(
+    r"^((?:In|By|Around|Since) (?:the year |(?:the )?(?:spring|summer|autumn|winter) of )?"
+    r"(?:(?:January|February|March|April|May|June|July|August|September|October|November|December) )?"
+    r"(?:1\d{3}|20\d{2})) (?=[A-Za-z])"
+)
+_APPOSITION = re.compile(r"^([A-Z][^,()]{2,40}), ((?:a|an|the|on|in|with|near|who|which) [^,()]{3,70}), (?=[a-z])")
 _NEXT_CLAUSE = re.compile(
     r",? (?:but|so that|so|when|while|whereas|although|though|because|since|until|unless|if|yet|before|after) "
     r"(?=[A-Za-z]+ [a-z])"

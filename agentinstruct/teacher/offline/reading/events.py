@@ -56,7 +56,7 @@ def events_of(passage: Passage) -> list[Event]:
         rest = clause.rest if clause.lead and DATE_PHRASE.fullmatch(clause.lead) else without_date(clause.rest)
         if clause.lead and not DATE_PHRASE.fullmatch(clause.lead):
             continue
-        if len(rest.split()) >= 2 and not _dangling(rest):
+        if (len(rest.split()) >= 2 or clause.base == "die") and not _dangling(rest):
             found.append(Event(sentence, clause, int(dated[0]["year"]), rest, passage.inside(clause.subject)))
     return found
 
@@ -68,8 +68,11 @@ def without_date(text: str) -> str:
 
 def _past(clause: Clause) -> bool:
     if clause.auxiliary:
-        return clause.auxiliary in ("was", "were") and not clause.rest.startswith(("not ", "still ", "already "))
-    return clause.verb in PAST_TO_BASE and (clause.verb not in BASES or clause.verb == "put")
+        done = any(word in PARTICIPLE_TO_BASE or word == "born" for word in clause.rest.split(" ")[:2])
+        return (
+            done and clause.auxiliary in ("was", "were") and not clause.rest.startswith(("not ", "still ", "already "))
+        )
+    return clause.verb in PAST_TO_BASE and (clause.verb not in BASES or not clause.plural)
 
 
 def _dangling(rest: str) -> bool:

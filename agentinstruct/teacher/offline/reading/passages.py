@@ -90,7 +90,7 @@ class Passage:
 def _tells(sentence: Sentence) -> bool:
     """Whether it is a statement with a finite verb, and neither a request nor a title."""
     words = sentence.words
-    if words[0] in ("Please", "Note", "Yes", "No", "Copyright", "Let", "Available"):
+    if words[0] in ("Please", "Note", "Yes", "No", "Copyright", "Let", "Available", "Imagine", "Suppose", "Consider"):
         return False
     if words[0].lower() in BASES and words[1].lower() in DETERMINERS:
         return False

@@ -16,7 +16,7 @@ from agentinstruct.teacher.offline.material import Material
 from agentinstruct.teacher.offline.reading.choosing import Response
 from agentinstruct.teacher.offline.reading.drafts import Asker
 from agentinstruct.teacher.offline.reading.passages import Passage, read_passage
-from agentinstruct.teacher.offline.reading.removal import blurred, removable, without
+from agentinstruct.teacher.offline.reading.removal import blurred, removable, still_hinted, without
 from agentinstruct.teacher.offline.reading.responses import answer, option_texts
 from agentinstruct.teacher.offline.reading.short_answers import two_steps
 from agentinstruct.teacher.offline.reading.spans import Number, numbers_of
@@ -117,8 +117,7 @@ def _take_away(item: Item, chance: Random) -> str | None:
     goners = removable(item.passage, item.question, item.key, item.response.evidence)
     if not goners:
         return None
-    left = answer(read_passage(without(item.passage, goners)), item.question, item.options)
-    if left.answerable:
+    if _unanswered(item, without(item.passage, goners)) is None:
         return None
     quoted = " and ".join(f"“{sentence.text}”" for sentence in goners)
     return f"Take out of the passage {quoted} so that nothing is left in it that answers the question."
@@ -133,7 +132,9 @@ def _vaguer(item: Item, quoted: str, vaguer: str) -> dict[str, Any] | None:
 
 
 def _unanswered(item: Item, passage: str) -> dict[str, Any] | None:
-    if answer(read_passage(passage), item.question, item.options).answerable:
+    left = read_passage(passage)
+    guessed = item.form not in ("number", "true_false") and still_hinted(left, item.key)
+    if guessed or answer(left, item.question, item.options).answerable:
         return None
     return {
         "possible": True,

@@ -54,6 +54,7 @@ def blurred(question: str, sentence: str) -> str | None:
         shorter = re.sub(r",? because [^;]+\.$", ".", sentence)
     else:
         return None
+    shorter = re.sub(r"(?<=\w) ?, (before|after|when) ", r" \1 ", shorter, count=1) if shorter != sentence else sentence
     shorter = re.sub(r"\s+", " ", shorter).strip(" ,").replace(" ,", ",").replace(" .", ".").replace(",.", ".")
     whole = (
         shorter != " ".join(sentence.split())
@@ -62,6 +63,15 @@ def blurred(question: str, sentence: str) -> str | None:
         and shorter.endswith(".")
     )
     return shorter[:1].upper() + shorter[1:] if whole else None
+
+
+def still_hinted(passage: Passage, key: str) -> bool:
+    """Whether a heading, or for a figure any sentence, still holds `key`, so that a reader could guess it."""
+    text = passage.text
+    if not re.search(r"\d", key):
+        for sentence in reversed(passage.sentences):
+            text = text[: sentence.start] + " " + text[sentence.end :]
+    return _holds(text, key)
 
 
 def without(passage: Passage, goners: Iterable[Sentence]) -> str:

@@ -45,7 +45,8 @@ _ROUND = re.compile(
 _MONTH_AFTER = re.compile(r" (?:" + "|".join(MONTHS) + r")\b")
 _SECOND_CLAUSE = re.compile(r", (?:and|but|so|because|since|while|whereas|although|yet|for) ")
 _POINTS_BACK = re.compile(
-    r"^(?:In|On|At|By|From|After|Before|For|With|Only|During|To|Under) (?:\S+ ){0,7}(?:it|its|she|her|he|his|they|their)\b"
+    r"^(?:In|On|At|By|From|After|Before|For|With|Only|During|To|Under) (?:\S+ ){0,7}"
+    r"(?:it|its|she|her|he|his|they|their)\b"
 )
 POINTING = re.compile(
     r"\b(?:then|therefore|this|these|those|him|them|also|themselves|himself|herself|itself|another|later|earlier|"
@@ -170,7 +171,10 @@ def _changeable(text: str, number: Number) -> bool:
     """Whether another figure in this place would still make sense, and would make the statement false."""
     before, after = text[: number.start], text[number.end :]
     part_of_name = re.search(r"(?:[A-Z][\w.-]*|\bnumber|\bunder) $", before) and not re.search(
-        r"^(?:In|On|At|By|From|The|Since|After|Before|About|Some|For|All|With|Within) $|\b(?:" + "|".join(MONTHS) + r") $", before
+        r"^(?:In|On|At|By|From|The|Since|After|Before|About|Some|For|All|With|Within) $|\b(?:"
+        + "|".join(MONTHS)
+        + r") $",
+        before,
     )
     address = re.match(r"(?:,? [A-Z]|,? BC|,? AD|–|-)", after) and not _MONTH_AFTER.match(after)
     return number.value > 1 and not part_of_name and not address and not _ROUND.search(before)

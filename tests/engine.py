@@ -1,0 +1,132 @@
+"""What tests of the engine share: small flows as folders, a client that answers as told, and looking at a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+import pyarrow.parquet as pq
+from autogen_core.models import CreateResult, LLMMessage, ModelInfo, RequestUsage, SystemMessage, UserMessage
+from pydantic import JsonValue
+
+from agentinstruct import Seed
+from agentinstruct.teacher.layer import RequestOptions
+from agentinstruct.teacher.offline import answer
+from agentinstruct.teacher.offline.material import Material
+from tests.teacher.scripted import ScriptedClient
+
+Reply = str | dict[str, Any] | CreateResult | Exception
+
+
+class Question:
+    """One request as a client gets it: the words of `system` and `user`, the name of the reply's type, and options."""
+
+    def __init__(self, messages: Sequence[LLMMessage], options: RequestOptions) -> None:
+        self.messages = messages
+        self.options = options
+        self.system = _joined(messages, SystemMessage)
+        self.user = _joined(messages, UserMessage)
+        wanted = options.get("json_output")
+        self.wanted = wanted.__name__ if isinstance(wanted, type) else ""
+
+    def section(self, name: str) -> str:
+        """Return the text that stands in the tag `name` of the user message."""
+        return Material.of(self.system, self.user).text(name)
+
+
+class Teacher(ScriptedClient):
+    """A real AutoGen client that gives what `reply` says; its questions are counted and kept."""
+
+    def __init__(
+        self,
+        reply: Callable[[Question], Reply | Awaitable[Reply]],
+        *,
+        structured: bool = True,
+        max_tokens: int = 100,
+        **identity: JsonValue,
+    ) -> None:
+        super().__init__(max_tokens=max_tokens)
+        self.reply = reply
+        self.structured = structured
+        self.asked: list[Question] = []
+        self._identity = identity
+
+    def identity(self) -> dict[str, JsonValue]:
+        return {**super().identity(), **self._identity}
+
+    @property
+    def model_info(self) -> ModelInfo:
+        return ModelInfo(**{**super().model_info, "structured_output": self.structured})  # type: ignore[typeddict-item]
+
+    async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
+        question = Question(list(messages), options)
+        self.asked.append(question)
+        given = self.reply(question)
+        reply = await given if isinstance(given, Awaitable) else given
+        match reply:
+            case Exception():
+                raise reply
+            case CreateResult():
+                return reply
+            case dict():
+                return result(json.dumps(reply))
+            case _:
+                return result(reply)
+
+
+def result(content: str, **fields: Any) -> CreateResult:
+    """Make a whole result."""
+    usage = RequestUsage(prompt_tokens=10, completion_tokens=5)
+    return CreateResult(**{"finish_reason": "stop", "content": content, "usage": usage, "cached": False, **fields})
+
+
+def offline_answer(request: dict[str, Any]) -> str:
+    """Answer an OpenAI request as the offline teacher would in process."""
+    said: dict[str, list[str]] = {"system": [], "user": [], "assistant": []}
+    for turn in request["messages"]:
+        said[turn["role"]].append(turn["content"])
+    schema = request.get("response_format", {}).get("json_schema", {}).get("schema")
+    return answer(Material.of("\n".join(said["system"]), "\n".join(said["user"])), schema)
+
+
+def write_flow(folder: Path, files: Mapping[str, str]) -> Path:
+    """Write a flow's files, named by their paths; an existing file of the same name is replaced."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def seeds(*texts: str) -> list[Seed]:
+    """Make seeds of kind text."""
+    return [Seed.of(text, license="CC0-1.0") for text in texts]
+
+
+def pairs_of(run: Path) -> list[dict[str, Any]]:
+    """Return the published pairs, in order."""
+    return _rows(run / "pairs")
+
+
+def rejected_of(run: Path) -> list[dict[str, Any]]:
+    """Return the published rejections, in order."""
+    return _rows(run / "rejected")
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    return [row for shard in sorted(folder.glob("*.parquet")) for row in pq.read_table(shard).to_pylist()]
+
+
+def dataset_bytes(run: Path) -> dict[str, bytes]:
+    """Return every file of `pairs` and `rejected` with its bytes."""
+    return {
+        path.relative_to(run).as_posix(): path.read_bytes()
+        for folder in ("pairs", "rejected")
+        for path in sorted((run / folder).iterdir())
+    }
+
+
+def _joined(messages: Sequence[LLMMessage], kind: type[SystemMessage] | type[UserMessage]) -> str:
+    return "\n".join(str(message.content) for message in messages if isinstance(message, kind))
