@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agentinstruct.api import preview as preview
     from agentinstruct.api import status as status
     from agentinstruct.api import stream as stream
+    from agentinstruct.exports import export as export
     from agentinstruct.flow import Flow as Flow
     from agentinstruct.options import RunOptions as RunOptions
     from agentinstruct.options import TeacherOptions as TeacherOptions
@@ -34,6 +35,7 @@ _HOMES = {
     "Ask": "agent",
     "Summary": "api",
     "estimate": "api",
+    "export": "exports",
     "generate": "api",
     "preview": "api",
     "status": "api",

@@ -6,6 +6,7 @@ that journals, repairs and types its replies; nothing here knows how the teacher
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +21,7 @@ from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
 from pydantic import BaseModel
 
 from agentinstruct.dedup import instruction_key
-from agentinstruct.errors import AgentInstructError, Rejected
+from agentinstruct.errors import AgentInstructError, Rejected, RunStopped
 from agentinstruct.prompts import Prompt, Prompts
 from agentinstruct.records import Asked, Rejection, Seed, content_hash
 from agentinstruct.teacher.journaled import Journaled, Recorder, Scope
@@ -49,7 +50,18 @@ class Item:
     claim: Callable[[str], bool] = _no_claims
     """Claim an instruction for this item; False when an earlier seed's item holds it."""
     rejections: list[Rejection] = field(default_factory=list)
-    claimed: set[str] = field(default_factory=set)
+    claimed: dict[str, bool] = field(default_factory=dict)
+    """Every instruction this item wanted to claim, and whether it could."""
+    ended: bool = False
+    in_flight: int = 0
+    quiet: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def end(self) -> None:
+        """Let branches that still run ask nothing more, and their questions in flight come back: they are paid for."""
+        self.ended = True
+        while self.in_flight:
+            self.quiet.clear()
+            await self.quiet.wait()
 
 
 class Ask:
@@ -138,7 +150,7 @@ class Ask:
             agent=agent,
             prompt_hash=prompt.hash if prompt else "",
         )
-        return Typed(journaled, returns)
+        return Typed(_Counted(journaled, self._item), returns)
 
     async def team(self, factory: Callable[[ChatCompletionClient], Team], task: str) -> TaskResult:
         """Run a fresh AutoGen team of any kind on `task`.
@@ -164,12 +176,35 @@ class Ask:
         key = instruction_key(instruction)
         if key in self._item.claimed:
             return False
-        self._item.claimed.add(key)
-        return self._item.claim(key)
+        self._item.claimed[key] = self._item.claim(key)
+        return self._item.claimed[key]
+
+    def holds(self, instruction: str) -> bool:
+        """Tell whether this item has claimed an instruction, and could."""
+        return self._item.claimed.get(instruction_key(instruction), False)
 
     def reject(self, rejection: Rejection) -> None:
         """Count something that did not become a pair."""
         self._item.rejections.append(rejection)
+
+
+class _Counted(Layer):
+    """Counts an item's questions in flight. An item may end while branches of it still run, as `gather` leaves them."""
+
+    def __init__(self, inner: ChatCompletionClient, item: Item) -> None:
+        super().__init__(inner)
+        self._item = item
+
+    async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
+        if self._item.ended:
+            raise RunStopped("the item has ended")
+        self._item.in_flight += 1
+        try:
+            return await self.inner.create(messages, **options)
+        finally:
+            self._item.in_flight -= 1
+            if not self._item.in_flight:
+                self._item.quiet.set()
 
 
 class _Witness(Layer):

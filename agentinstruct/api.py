@@ -20,12 +20,12 @@ from typing import Any, TypeVar
 from autogen_core.models import ChatCompletionClient
 
 from agentinstruct.errors import AgentInstructError, ConfigurationError, SeedError
-from agentinstruct.estimate import Estimate, estimate_run
+from agentinstruct.estimates import Estimate, estimate_run
 from agentinstruct.journal import Journal
 from agentinstruct.library import Skill, find_flow
 from agentinstruct.manifest import locked, read_manifest, write_card, write_manifest
 from agentinstruct.options import RunOptions, TeacherOptions
-from agentinstruct.preview import Preview, preview_item
+from agentinstruct.previews import Preview, preview_item
 from agentinstruct.readers import ReadOptions, Skipped
 from agentinstruct.records import Pair, Seed
 from agentinstruct.run import Progress, Run, all_seeds
@@ -33,6 +33,8 @@ from agentinstruct.stack import TeacherStack
 from agentinstruct.teacher.prices import Prices
 
 Result = TypeVar("Result")
+Sources = str | Path | Iterable[str | Path | Seed]
+"""What to read (files, folders, globs, `hf:NAME`), or seeds themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +180,7 @@ def failures(directory: str | Path) -> list[tuple[str, str, str]]:
 
 
 def generate(
-    seeds: Iterable[str | Path | Seed],
+    seeds: Sources,
     flows: Iterable[str | Path],
     out: str | Path,
     *,
@@ -198,7 +200,7 @@ def generate(
 
 
 async def stream(
-    seeds: Iterable[str | Path | Seed],
+    seeds: Sources,
     flows: Iterable[str | Path],
     out: str | Path,
     *,
@@ -237,7 +239,7 @@ def complete(work: Coroutine[Any, Any, Result]) -> Result:
         return thread.submit(asyncio.run, work).result()
 
 
-def _sequence(seeds: Iterable[str | Path | Seed]) -> Iterable[str | Path | Seed]:
+def _sequence(seeds: Sources) -> Iterable[str | Path | Seed]:
     return [seeds] if isinstance(seeds, str | Path) else seeds
 
 
@@ -246,7 +248,7 @@ def _teacher(teacher: str | ChatCompletionClient | TeacherOptions) -> TeacherOpt
 
 
 def preview(
-    seeds: Iterable[str | Path | Seed],
+    seeds: Sources,
     flow: str | Path,
     *,
     index: int = 0,
@@ -273,7 +275,7 @@ def preview(
 
 
 def estimate(
-    seeds: Iterable[str | Path | Seed],
+    seeds: Sources,
     flows: Iterable[str | Path],
     *,
     teacher: str | TeacherOptions = "offline",
@@ -282,10 +284,11 @@ def estimate(
     run_seed: int = 0,
 ) -> Estimate:
     """Say what a run would take, without a call to the teacher."""
-    wanted = islice(only_seeds(seeds, reading), limit)
-    return complete(estimate_run(wanted, find_flows(flows), _teacher(teacher), run_seed=run_seed))
+    skills = find_flows(flows)
+    taken = (each for each in only_seeds(seeds, reading) if any(each.kind in skill.flow.kinds for skill in skills))
+    return complete(estimate_run(islice(taken, limit), skills, _teacher(teacher), run_seed=run_seed))
 
 
-def only_seeds(seeds: Iterable[str | Path | Seed], reading: ReadOptions | None) -> Iterator[Seed]:
+def only_seeds(seeds: Sources, reading: ReadOptions | None) -> Iterator[Seed]:
     """Yield the seeds of `seeds`, passing over what cannot be read."""
     return (each for each in all_seeds(_sequence(seeds), reading or ReadOptions()) if isinstance(each, Seed))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def new_flow(name: str, folder: Path) -> Path:
 
     Raises `ConfigurationError` when the name is no Python name or the folder exists.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or iskeyword(name):
         raise ConfigurationError(f"{name!r} cannot name a flow: use lower-case letters, digits and _, such as my_skill")
     target = folder / name
     if target.exists():

@@ -15,6 +15,8 @@ from agentinstruct.library import Skill
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _HUB_LICENSE = re.compile(r"[a-z0-9.+-]+")
+_BREAKING = re.compile(r"[|<>`\[\]\x00-\x1f\x7f]|[^\S ]")
+"""What could end a table's cell or line, or begin a link, code or HTML; `\\S` knows every kind of line break."""
 
 
 def render_card(
@@ -50,7 +52,7 @@ class _Ready(str):
 
 def _clean(value: object) -> object:
     if isinstance(value, str) and not isinstance(value, _Ready):
-        return re.sub(r"[|<>`\[\]\r\n]", " ", value)
+        return _BREAKING.sub(" ", value)
     return value
 
 

@@ -65,15 +65,17 @@ class FunctionFlow:
 
     async def generate(self, seed: Seed, ask: Ask) -> AsyncIterator[Pair | Rejection]:
         """Yield the function's pairs with their lineage; a second pair with the same instruction is rejected."""
+        yielded: set[str] = set()
         try:
             async for outcome in self.function(seed, ask):
                 lineage = trace(seed, ask.flow, asked=ask.asked)
                 if isinstance(outcome, Rejection):
                     yield outcome.model_copy(update={"lineage": outcome.lineage or lineage})
                     continue
-                claims = (instruction_key(outcome.instruction),)
-                lineage = lineage.model_copy(update={"claims": claims})
-                if ask.is_new(outcome.instruction):
+                key = instruction_key(outcome.instruction)
+                lineage = lineage.model_copy(update={"claims": (key,)})
+                if ask.is_new(outcome.instruction) or (key not in yielded and ask.holds(outcome.instruction)):
+                    yielded.add(key)
                     yield finish(outcome, lineage, skill=self.skill)
                 else:
                     yield Rejection(stage="flow", reason="duplicate", text=outcome.instruction, lineage=lineage)

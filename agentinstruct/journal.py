@@ -133,23 +133,26 @@ class Journal:
         await future
 
     def _failure(self) -> AgentInstructError:
-        return AgentInstructError(f"cannot write {self.path}: {self._broken}; free some space there and run again")
+        return AgentInstructError(f"cannot write {self.path}: {self._broken}; see its space and run again")
 
     def _write_forever(self) -> None:
         connection = self._connect()
         with suppress(_Closed):
             while True:
                 group = self._next_group()
+                if self._broken:  # what comes after a write that failed may build on it
+                    _resolve(group, self._failure())
+                    continue
                 try:
                     connection.execute("BEGIN")
                     for write in group:
                         for statement, values in write.statements:
                             connection.execute(statement, values)
                     connection.execute("COMMIT")
-                except sqlite3.Error as error:
+                except Exception as error:  # whatever it is, those who wait must hear of it
                     self._broken = error
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
+                    with suppress(sqlite3.Error):
+                        connection.rollback()
                 _resolve(group, self._failure() if self._broken else None)
         connection.close()
 
@@ -200,9 +203,10 @@ class Journal:
 
     async def fail(self, item: int, error: str) -> None:
         """End an item as failed; the next call of `generate` tries it again."""
+        writable = error.encode("utf-8", "backslashreplace").decode()  # it may quote half a surrogate pair
         await self.write(
             ("DELETE FROM outcomes WHERE item=?", (item,)),
-            ("UPDATE items SET state='failed', error=?, pairs=0, rejections=0 WHERE id=?", (error, item)),
+            ("UPDATE items SET state='failed', error=?, pairs=0, rejections=0 WHERE id=?", (writable, item)),
         )
 
     async def reopen(self, item: int) -> None:
@@ -220,29 +224,35 @@ class Journal:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def _rows(self, statement: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
-        yield from self._reader.execute(statement, values)
+        try:
+            yield from self._reader.execute(statement, values)
+        except sqlite3.DatabaseError as error:
+            raise ConfigurationError(f"{self.path} cannot be read: {error}; move it away to start anew") from error
+
+    def _row(self, statement: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
+        return next(self._rows(statement, values), None)
 
     def meta(self, name: str) -> str | None:
         """Return a named value."""
-        row = self._reader.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
+        row = self._row("SELECT value FROM meta WHERE name=?", (name,))
         return None if row is None else str(row[0])
 
     def state_of(self, item: int) -> tuple[State, str | None, int]:
         """Return an item's state, the fingerprint it was finished under, and its number of pairs."""
-        row = self._reader.execute("SELECT state, fingerprint, pairs FROM items WHERE id=?", (item,)).fetchone()
-        return row or ("pending", None, 0)
+        row = self._row("SELECT state, fingerprint, pairs FROM items WHERE id=?", (item,))
+        return (row[0], row[1], row[2]) if row else ("pending", None, 0)
 
     def replies_of(self, item: int) -> dict[str, str]:
         """Return the recorded replies of an item by key."""
-        return dict(self._reader.execute("SELECT key, reply FROM replies WHERE item=?", (item,)).fetchall())
+        return dict(self._rows("SELECT key, reply FROM replies WHERE item=?", (item,)))
 
     def claim(self, key: str, item: int) -> bool:
         """Claim an instruction; False when an item of an earlier seed holds it. Only saves money: `settle` decides."""
-        row = self._reader.execute(
+        row = self._row(
             "SELECT mine.position > theirs.position FROM claims JOIN items theirs ON theirs.id = claims.item "
             "JOIN items mine ON mine.id = ? WHERE claims.key = ? AND claims.item <> ?",
             (item, key, item),
-        ).fetchone()
+        )
         if row and row[0]:
             return False
         self.post(_CLAIM, (key, item))
@@ -266,7 +276,8 @@ class Journal:
 
     def seed(self, seed_id: str) -> Seed:
         """Return a registered seed."""
-        row = self._reader.execute("SELECT seed FROM seeds WHERE id=?", (seed_id,)).fetchone()
+        row = self._row("SELECT seed FROM seeds WHERE id=?", (seed_id,))
+        assert row is not None
         return Seed.model_validate_json(row[0])
 
     def exchanges(self, item: int) -> Iterator[tuple[str, str, str, str]]:
@@ -294,8 +305,7 @@ class Journal:
 
     def uses_tools(self) -> bool:
         """Tell whether any finished pair calls tools."""
-        found = self._reader.execute("SELECT 1 FROM outcomes WHERE pairs LIKE '%\"tool_calls\":[{%' LIMIT 1").fetchone()
-        return found is not None
+        return self._row("SELECT 1 FROM outcomes WHERE pairs LIKE '%\"tool_calls\":[{%' LIMIT 1") is not None
 
 
 class ItemRecorder:

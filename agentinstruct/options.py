@@ -37,7 +37,7 @@ class TeacherOptions:
 class RunOptions:
     """One run: `seeds` (sources to read, or seeds themselves) through `flows` (names or folders) into `out`.
 
-    `limit` bounds the seeds that are read, `target` the pairs that are published; `run_seed` decides every chance.
+    `limit` bounds the seeds that a flow takes, `target` the pairs that are published; `run_seed` decides every chance.
     """
 
     seeds: Iterable[str | Path | Seed]

@@ -61,9 +61,14 @@ class Prompts:
 
     def _read(self, path: Path) -> Prompt | None:
         name = path.relative_to(self.folder).with_suffix("").as_posix()
-        if name.lower() == "readme":
+        if path.stem.lower() == "readme":
             return None
-        parts = _BORDER.split(path.read_text(encoding="utf-8"), maxsplit=1)
+        try:
+            parts = _BORDER.split(path.read_text(encoding="utf-8"), maxsplit=1)
+        except UnicodeDecodeError as error:
+            raise FlowError(
+                f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}); save it as that"
+            ) from error
         if len(parts) != 2:
             raise FlowError(f"{path}: no line `---` between the system message and the user message; add one")
         system, user = parts[0].strip(), parts[1].strip()
@@ -109,5 +114,5 @@ def _render(template: Template, variables: Mapping[str, object], where: str) -> 
     except UndefinedError as error:
         given = ", ".join(sorted(variables)) or "nothing"
         raise FlowError(f"{where}: {error}; it was given {given}") from error
-    except TemplateError as error:
-        raise FlowError(f"{where}: the template failed: {error}") from error
+    except Exception as error:  # a template holds expressions, and those raise whatever they like
+        raise FlowError(f"{where}: the template failed: {type(error).__name__}: {error}") from error

@@ -6,7 +6,7 @@ import asyncio
 import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -127,20 +127,25 @@ class Run:
 
     async def _dispatch(self, work: AsyncIterator[_Work]) -> None:
         slots = asyncio.Semaphore(self.options.teacher.concurrency)
-        while not self.stopped and not self._enough():
-            await slots.acquire()
-            each = await anext(work, None)
-            if each is None:
-                self.progress.all_read = True
-                if not self.stopped:
-                    await self.journal.end_scope(self._call)
-                break
-            task = asyncio.create_task(self._finish(each))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            task.add_done_callback(lambda _: slots.release())
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        try:
+            while not self.stopped and not self._enough():
+                await slots.acquire()
+                each = await anext(work, None)
+                if each is None:
+                    self.progress.all_read = True
+                    break
+                task = asyncio.create_task(self._finish(each))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(lambda _: slots.release())
+        except BaseException:  # unreadable seeds, or Ctrl-C in a script: what is in flight is paid for
+            self.stop()
+            raise
+        finally:
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+        if not self.stopped:
+            await self.journal.end_scope(self._call)
         await self.journal.write()
 
     def _enough(self) -> bool:
@@ -182,7 +187,7 @@ class Run:
         return _Work(skill=skill, seed=seed, item=item, fingerprint=fingerprint)
 
     async def _seeds(self) -> AsyncIterator[Seed]:
-        seeds = _read(self.options)
+        seeds = _read(self.options, {kind for skill in self.skills for kind in skill.flow.kinds})
         while chunk := await asyncio.to_thread(lambda: list(islice(seeds, _CHUNK))):
             for each in chunk:
                 if isinstance(each, Seed):
@@ -201,14 +206,19 @@ class Run:
             self.progress.pairs += len(pairs)
             self.progress.rejections.update(rejection.reason for rejection in rejections)
             self._on_pairs(pairs)
-        except RunStopped:
-            pass  # the item stays pending; what it asked is in the journal
-        except (BudgetExceeded, TeacherRefused, ConfigurationError) as error:
-            self.stop(error)
         except Exception as error:  # a flow is a stranger's code: its item fails, the others go on
-            await self._fail(work, error)
+            await self._end_early(work, _decisive(error))
         finally:
             self.progress.running -= 1
+
+    async def _end_early(self, work: _Work, error: Exception) -> None:
+        match error:
+            case RunStopped():
+                pass  # the item stays pending; what it asked is in the journal
+            case BudgetExceeded() | TeacherRefused() | ConfigurationError():
+                self.stop(error)
+            case _:
+                await self._fail(work, error)
 
     async def _fail(self, work: _Work, error: Exception) -> None:
         told = str(error) if isinstance(error, TeacherError) else "".join(traceback.format_exception(error))
@@ -229,21 +239,26 @@ class Run:
             claim=claim or (lambda key: self.journal.claim(key, work.item)),
         )
         pairs: list[Pair] = []
-        async for outcome in work.skill.flow.generate(work.seed, Ask(item)):
-            if isinstance(outcome, Pair):
-                pairs.append(outcome)
-            else:
-                item.rejections.append(outcome)
+        try:
+            async for outcome in work.skill.flow.generate(work.seed, Ask(item)):
+                if isinstance(outcome, Pair):
+                    pairs.append(outcome)
+                else:
+                    item.rejections.append(outcome)
+        finally:
+            await item.end()
         return pairs, item.rejections
 
     async def _run_unjustified_again(self) -> None:
         """Run again, one by one, items that were refused an instruction whose holder has lost it since."""
         by_name = {skill.name: skill for skill in self.skills}
+        settled: set[int] = set()
         while not self.stopped:
-            with first_unjustified(self.journal) as found:
+            with first_unjustified(self.journal, settled=settled) as found:
                 if found is None:
                     return
                 outcome, claim = found
+                settled.add(outcome.item)
                 work = self._pending_again(by_name[outcome.flow], outcome.seed)
                 await self._finish(work, claim)
             self.progress.done -= 1
@@ -253,6 +268,17 @@ class Run:
         seed = self.journal.seed(seed_id)
         fingerprint = content_hash(skill.fingerprint, self._settings, seed.text, seed.meta)
         return _Work(skill=skill, seed=seed, item=item_id(skill.name, seed_id), fingerprint=fingerprint)
+
+
+def _decisive(error: Exception) -> Exception:
+    """Return what stops the run where a task group of the flow raised it among others; else the error itself."""
+    for kind in (TeacherRefused, BudgetExceeded, ConfigurationError, RunStopped):
+        found: Exception | None = error.subgroup(kind) if isinstance(error, ExceptionGroup) else None
+        while isinstance(found, ExceptionGroup):
+            found = found.exceptions[0]
+        if found:
+            return found
+    return error
 
 
 class _Counting(ItemRecorder):
@@ -283,15 +309,15 @@ class _Counting(ItemRecorder):
         )
 
 
-def _read(options: RunOptions) -> Iterator[Seed | Skipped]:
-    """Yield seeds as given or read, at most `limit` of them."""
+def _read(options: RunOptions, kinds: Set[str]) -> Iterator[Seed | Skipped]:
+    """Yield seeds as given or read, at most `limit` of those that a chosen flow takes."""
     left = options.limit
     for each in all_seeds(options.seeds, options.reading):
-        if isinstance(each, Seed):
-            if left == 0:
-                return
-            left = left - 1 if left is not None else None
         yield each
+        if left is not None and isinstance(each, Seed) and each.kind in kinds:
+            left -= 1
+            if not left:
+                return
 
 
 def all_seeds(given: Iterable[str | Path | Seed], reading: ReadOptions) -> Iterator[Seed | Skipped]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
@@ -59,11 +59,16 @@ def settle(journal: Journal) -> Iterator[Outcome]:
 
 
 @contextmanager
-def first_unjustified(journal: Journal) -> Iterator[tuple[Outcome, Callable[[str], bool]] | None]:
-    """Give the first item that was refused what nobody holds, and the claim under which to run it again; or None."""
+def first_unjustified(
+    journal: Journal, *, settled: Container[int] = ()
+) -> Iterator[tuple[Outcome, Callable[[str], bool]] | None]:
+    """Give the first item that was refused what nobody holds, and the claim under which to run it again; or None.
+
+    All before it are as in a run of one item at a time, and so is it when it has run again: it belongs to `settled`.
+    """
     with closing(Holders()) as holders:
         for place, outcome in enumerate(journal.outcomes()):
-            if _settle_one(outcome, place, holders).unjustified:
+            if _settle_one(outcome, place, holders).unjustified and outcome.item not in settled:
 
                 def claim(key: str, place: int = place) -> bool:
                     return holders.place_of(key) in (None, place)
@@ -81,7 +86,7 @@ def _settle_one(outcome: Outcome, place: int, holders: Holders) -> Settled:
     pairs: list[Pair] = []
     rejections: list[Rejection] = []
     candidates: list[Pair | Rejection] = [*outcome.pairs]
-    candidates += [each for each in outcome.rejections if each.reason != "duplicate"]
+    candidates += [each for each in outcome.rejections if not _is_refusal(each)]
     for made in candidates:
         claims = made.lineage.claims if made.lineage else ()
         first_lost = next((index for index, key in enumerate(claims) if lost(key)), None)
@@ -93,8 +98,9 @@ def _settle_one(outcome: Outcome, place: int, holders: Holders) -> Settled:
         elif first_lost == len(claims) - 1 and (isinstance(made, Pair) or made.stage in _ENDINGS):
             rejections.append(_duplicate(made))
     unjustified = False
-    for refused in (each for each in outcome.rejections if each.reason == "duplicate"):
-        *ancestors, own = refused.lineage.claims if refused.lineage else ("",)
+    for refused in (each for each in outcome.rejections if _is_refusal(each)):
+        assert refused.lineage is not None
+        *ancestors, own = refused.lineage.claims
         if any(lost(key) for key in ancestors):
             continue
         unjustified = unjustified or holders.place_of(own) is None
@@ -103,6 +109,11 @@ def _settle_one(outcome: Outcome, place: int, holders: Holders) -> Settled:
         item=outcome.item, flow=outcome.flow, seed=outcome.seed, pairs=pairs, rejections=_numbered(rejections)
     )
     return Settled(outcome=settled, unjustified=unjustified)
+
+
+def _is_refusal(rejection: Rejection) -> bool:
+    """Tell whether an instruction was refused to its item; a flow's author may call other things duplicates."""
+    return rejection.reason == "duplicate" and rejection.lineage is not None and bool(rejection.lineage.claims)
 
 
 def _duplicate(made: Pair | Rejection) -> Rejection:

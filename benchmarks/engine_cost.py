@@ -1,7 +1,7 @@
 """What does the engine cost per teacher call? CPU of whole runs of `generate`, over asking the bare client the same.
 
 Two clients answer, both in this process: the offline teacher, and one that knows every answer by heart, so that what
-is left is the engine: agents, journal, hashing, parsing, publishing. The runs are interleaved, since machines are noisy.
+is left is the engine: agents, journal, hashing, parsing, publishing. The runs take turns, since machines are noisy.
 """
 
 from __future__ import annotations
@@ -14,34 +14,30 @@ import os
 import platform
 import pstats
 import statistics
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack
 
+from autogen_agentchat.agents import AssistantAgent
+from autogen_agentchat.messages import TextMessage
+from autogen_core import CancellationToken
+from autogen_core.models import CreateResult, LLMMessage, SystemMessage
+from pydantic import JsonValue
+
+from agentinstruct.api import generate
+from agentinstruct.options import TeacherOptions
+from agentinstruct.records import Seed
+from agentinstruct.teacher.layer import Layer, RequestOptions
+from agentinstruct.teacher.offline import OfflineTeacher
+from benchmarks.passages import passages
+
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE)]
-
-from autogen_agentchat.agents import AssistantAgent  # noqa: E402
-from autogen_agentchat.messages import TextMessage  # noqa: E402
-from autogen_core import CancellationToken  # noqa: E402
-from autogen_core.models import CreateResult, LLMMessage, SystemMessage  # noqa: E402
-from passages import passages  # noqa: E402
-from pydantic import JsonValue  # noqa: E402
-
-from agentinstruct.api import generate  # noqa: E402
-from agentinstruct.options import TeacherOptions  # noqa: E402
-from agentinstruct.records import Seed  # noqa: E402
-from agentinstruct.teacher.layer import Layer, RequestOptions  # noqa: E402
-from agentinstruct.teacher.offline import OfflineTeacher  # noqa: E402
-
 Request = tuple[Sequence[LLMMessage], RequestOptions]
 _AREAS = (
-    ("AutoGen agent", ("autogen_agentchat", "autogen_core")),
+    ("AutoGen agent", ("autogen_agentchat", "autogen_core", "opentelemetry", "uuid")),
     ("offline teacher", ("agentinstruct/teacher/offline",)),
     ("client by heart", ("benchmarks/engine_cost",)),
     ("journal", ("agentinstruct/journal", "sqlite3")),
@@ -51,7 +47,7 @@ _AREAS = (
     ("prompts (Jinja)", ("jinja2", "agentinstruct/prompts")),
     ("hashing, JSON", ("json/", "_json", "hashlib", "sha256", "blake2b", "agentinstruct/records", "dedup")),
     ("pydantic", ("pydantic",)),
-    ("event loop", ("asyncio", "selectors", "select.epoll", "queue", "threading", "concurrent/")),
+    ("event loop", ("asyncio", "select", "socket", "queue", "threading", "concurrent/", "_weakrefset")),
     ("run, flow, ask", ("agentinstruct", "benchmarks/flows")),
 )
 
@@ -156,7 +152,7 @@ def by_area(work: Callable[[], object]) -> dict[str, float]:
     own: Counter[str] = Counter()
     for (file, _line, name), (_, _, total, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]  # pstats declares no `stats`
         area = _area_of(name if file == "~" else file)
-        if file != "~" or area != "other":
+        if area != "other":
             own[area] += total
             continue
         for (caller, _, caller_name), (_, _, share, _) in callers.items():  # what a builtin takes is its caller's
@@ -168,7 +164,7 @@ def by_area(work: Callable[[], object]) -> dict[str, float]:
 
 
 def _area_of(place: str) -> str:
-    place = place.replace("\\", "/")
+    place = place.replace(str(HERE.parent), "").replace("\\", "/")
     return next((area for area, marks in _AREAS if any(mark in place for mark in marks)), "other")
 
 
@@ -183,7 +179,7 @@ def main() -> None:
     options = parser.parse_args()
     client = ByHeart()
     with tempfile.TemporaryDirectory() as scratch:
-        seeds = [Seed.of(text) for text in islice(passages(options.seeds), options.seeds)]
+        seeds = [Seed.of(text) for text in passages(options.seeds)]
         runs = Runs(seeds, options.flow, Path(scratch))
         calls = runs(client, 64)  # learns every answer, and warms up what is made once
         ms = costs(runs, client, options.rounds, calls)

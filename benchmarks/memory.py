@@ -1,4 +1,4 @@
-"""Does memory grow with the number of seeds? Peak resident size of `generate` over few seeds and over ten times as many.
+"""Does memory grow with the number of seeds? The peak of `generate` over few seeds, and over ten times as many.
 
 Each size runs in a process of its own on the offline teacher. Exit status 1 when the ratio is over the requirement.
 """
@@ -17,6 +17,8 @@ import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
+
+from benchmarks.passages import write_jsonl
 
 HERE = Path(__file__).resolve().parent
 MOST = 1.3
@@ -59,16 +61,12 @@ def in_own_process(count: int, options: argparse.Namespace) -> dict[str, Any]:
 
     A child's peak starts at what its parent held when it was started, so this process imports nothing large.
     """
-    sys.path.insert(0, str(HERE))
-    from passages import write_jsonl
-
-    with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
         seeds = Path(scratch) / "seeds.jsonl"
         write_jsonl(seeds, count)
-        command = [sys.executable, __file__, "--child", str(seeds), "--flow", options.flow]
+        command = [sys.executable, "-m", "benchmarks.memory", "--child", str(seeds), "--flow", options.flow]
         command += ["--concurrency", str(options.concurrency), "--trace", str(options.trace)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path])}
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment, text=True)
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=HERE.parent, text=True)
         return dict(json.loads(done.stdout))
 
 
@@ -79,19 +77,12 @@ def main() -> int:
     parser.add_argument("--flow", default=str(HERE / "flows" / "close_reading"))
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--trace", type=int, default=0, metavar="LINES", help="print what holds most memory at the end")
-    parser.add_argument("--scratch", type=Path, help="folder for the runs (default: the system's)")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        out = options.child.parent / "run"
-        print(
-            json.dumps(
-                measure(
-                    options.child, out, flow=options.flow, concurrency=options.concurrency, trace=options.trace
-                )
-            )
-        )
+        out, more = options.child.parent / "run", {"concurrency": options.concurrency, "trace": options.trace}
+        print(json.dumps(measure(options.child, out, flow=options.flow, **more)))
         return 0
     rows = [in_own_process(count, options) for count in options.seeds]
     ratio = round(rows[1]["peak"] / rows[0]["peak"], 3)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-_PLACES = "harbour valley library orchard station island market observatory quarry garden bridge mill".split()
-_PEOPLE = "keeper teacher gardener surveyor printer captain weaver doctor baker engineer painter clerk".split()
-_THINGS = "lamp ledger map bell barrel compass letter loom kettle ladder wagon telescope basket gate".split()
-_DEEDS = "repaired carried measured painted counted sold borrowed copied buried lifted cleaned described".split()
-_MANNERS = "slowly twice alone carefully in silence before dawn with both hands without a plan at last".split()
+_PLACES = ("harbour", "valley", "library", "orchard", "station", "island", "market", "quarry", "garden", "bridge")
+_PEOPLE = ("keeper", "teacher", "gardener", "surveyor", "printer", "captain", "weaver", "doctor", "baker", "painter")
+_THINGS = ("lamp", "ledger", "map", "bell", "barrel", "compass", "letter", "loom", "kettle", "ladder", "telescope")
+_DEEDS = ("repaired", "carried", "measured", "painted", "counted", "sold", "borrowed", "copied", "cleaned", "described")
+_MANNERS = ("slowly", "twice", "alone", "in silence", "before dawn", "with both hands", "without a plan", "at last")
 _REASONS = (
     "because the winter had been long and the roads were closed",
     "although nobody in the town had asked for it",
@@ -35,8 +35,8 @@ def _passage(number: int) -> str:
     words = len(sentences[0].split())
     while words < _WORDS:
         sentence = (
-            f"The {random.choice(_PEOPLE)} of the {random.choice(_PLACES)} {random.choice(_DEEDS)} "
-            f"{random.randint(2, 99)} times the {random.choice(_THINGS)} {random.choice(_MANNERS)}, "
+            f"The {random.choice(_PEOPLE)} of the {random.choice(_PLACES)} {random.choice(_DEEDS)} the "
+            f"{random.choice(_THINGS)} of room {random.randint(2, 99)} {random.choice(_MANNERS)}, "
             f"{random.choice(_REASONS)}."
         )
         sentences.append(sentence)

@@ -58,7 +58,7 @@ class Teacher(ScriptedClient):
 
     @property
     def model_info(self) -> ModelInfo:
-        return ModelInfo(**{**super().model_info, "structured_output": self.structured})  # type: ignore[typeddict-item]
+        return ModelInfo(**{**super().model_info, "structured_output": self.structured})
 
     async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
         question = Question(list(messages), options)

@@ -14,7 +14,7 @@ from agentinstruct import Seed, Summary, TeacherOptions, generate
 from agentinstruct.paths import SEEDS
 from agentinstruct.teacher.spec import Sampling
 from tests.engine import Question, Teacher, dataset_bytes, pairs_of, rejected_of, seeds, write_flow
-from tests.openai_server import OpenAIServer
+from tests.openai_server import Fault, Kind, OpenAIServer
 
 _FLOW = '''"""A summary, then a title of it; a motto beside them."""
 
@@ -187,9 +187,7 @@ def test_another_endpoint_is_asked_anew(tmp_path: Path, openai_server: OpenAISer
     openai_server.answer = _reply_over_http
     with OpenAIServer(_reply_over_http) as other:
         for server in (openai_server, other, openai_server, other):
-            generate(
-                seeds(*_TEXTS), [folder], tmp_path / "run", teacher=replace(_BASE, base_url=server.base_url)
-            )
+            generate(seeds(*_TEXTS), [folder], tmp_path / "run", teacher=replace(_BASE, base_url=server.base_url))
         assert (len(openai_server.requests), len(other.requests)) == (15, 15)
 
 
@@ -214,7 +212,7 @@ def test_another_run_seed_asks_only_what_chance_decides(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", ["raise ValueError('a mistake in the flow')", "from nowhere import nothing"])
 def test_a_flow_mended_later_asks_nothing_that_was_answered(tmp_path: Path, fault: str) -> None:
-    broken = _FLOW.replace("    yield Pair.of(f\"A motto", f"    {fault}\n    yield Pair.of(f\"A motto")
+    broken = _FLOW.replace('    yield Pair.of(f"A motto', f'    {fault}\n    yield Pair.of(f"A motto')
     folder = write_flow(tmp_path / "entitled", {**_FILES, "flow.py": broken})
     summary = generate(seeds(*_TEXTS), [folder], tmp_path / "run", teacher=Teacher(_echo))
     assert (summary.failed, summary.done) == (len(_TEXTS), 0)
@@ -226,7 +224,7 @@ def test_a_flow_mended_later_asks_nothing_that_was_answered(tmp_path: Path, faul
 
 
 def test_equal_questions_of_one_seed_keep_their_own_answers(tmp_path: Path) -> None:
-    code = '''from agentinstruct.flow import flow
+    code = """from agentinstruct.flow import flow
 from agentinstruct import Pair
 
 
@@ -235,7 +233,7 @@ async def twice(seed, ask):
     first, second = await ask("sayer", text=seed.text), await ask("sayer", text=seed.text)
     third = await ask.branch("side")("sayer", text=seed.text)
     yield Pair.of(seed.text, f"{first} {second} {third}")
-'''
+"""
     folder = write_flow(tmp_path / "twice", {"flow.py": code, "sayer.md": "Say.\n---\n{{ text }}"})
     count = iter(range(1000))
     teacher = Teacher(lambda _: f"answer {next(count)}")
@@ -252,7 +250,7 @@ async def twice(seed, ask):
 def test_the_same_run_gives_the_same_bytes_whatever_the_concurrency(tmp_path: Path) -> None:
     sources = [SEEDS / "sample" / "word_problems.jsonl", SEEDS / "sample" / "textbook"]
     flows = ["math_word_problems", "reading_comprehension"]
-    runs = []
+    runs: list[dict[str, bytes]] = []
     for concurrency in (64, 64, 1, 5):
         out = tmp_path / f"run-{len(runs)}"
         generate(sources, flows, out, teacher=TeacherOptions(concurrency=concurrency), limit=14)
@@ -278,3 +276,21 @@ def test_a_seed_draws_the_same_way_whatever_runs_beside_it(tmp_path: Path) -> No
     apart = moods("apart", shuffled)
     assert apart == {text: together[text] for text in shuffled}
     assert moods("otherwise", texts, run_seed=1) != together
+
+
+@pytest.mark.parametrize("kind", ["refusal", "content_filter"])
+def test_a_refusal_was_paid_for_and_is_not_asked_for_again(
+    tmp_path: Path, openai_server: OpenAIServer, kind: Kind
+) -> None:
+    openai_server.answer = _reply_over_http
+    openai_server.fail(lambda _, request: Fault(kind=kind) if "number 3" in str(request) else None)
+    folder = write_flow(tmp_path / "entitled", _FILES)
+    base = replace(_BASE, base_url=openai_server.base_url)
+    generate(seeds(*_TEXTS), [folder], tmp_path / "run", teacher=base)
+    before = rejected_of(tmp_path / "run")
+    assert len(before) == 1
+    assert len(openai_server.requests) == 13
+    write_flow(folder, {"flow.py": _FLOW + "# a harmless change that makes every item run again\n"})
+    generate(seeds(*_TEXTS), [folder], tmp_path / "run", teacher=base)
+    assert len(openai_server.requests) == 13
+    assert rejected_of(tmp_path / "run") == before

@@ -43,7 +43,7 @@ Tpm = Annotated[float | None, typer.Option(min=1, help="Tokens a minute, at most
 Budget = Annotated[float | None, typer.Option(min=0, help="Never spend more than this many dollars.")]
 BudgetTokens = Annotated[int | None, typer.Option(min=0, help="Never use more than this many tokens.")]
 Prices = Annotated[Path | None, typer.Option(help="A price file of your own; it comes before the shipped one.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Read at most this many seeds.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Use at most this many seeds, of those a chosen flow takes.")]
 Target = Annotated[int | None, typer.Option(min=1, help="Stop at this many accepted pairs.")]
 RunSeed = Annotated[int, typer.Option("--seed", help="Decides every chance in the run.")]
 SeedTokens = Annotated[int, typer.Option(min=50, help="Split longer documents to about this many tokens.")]

@@ -95,10 +95,10 @@ def export(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A .jsonl file; standard output if left out.")] = None,
 ) -> None:
     """Write a run's pairs as JSON lines in the form a trainer reads."""
-    from agentinstruct import export as exporting
+    from agentinstruct import exports
 
     if out is None:
-        for line in exporting.export_lines(run, form):
+        for line in exports.export_lines(run, form):
             print(line)
         return
-    print(f"{exporting.export(run, form, out)} pairs in {out}")
+    print(f"{exports.export(run, form, out)} pairs in {out}")

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from agentinstruct.estimate import SECONDS_PER_CALL, Estimate
+from agentinstruct.estimates import SECONDS_PER_CALL, Estimate
 
 
 def as_json(estimate: Estimate) -> dict[str, Any]:

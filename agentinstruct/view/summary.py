@@ -34,7 +34,9 @@ def show(summary: Summary, console: Console, *, reasons: int = 12) -> None:
         "items", f"{summary.items} = {summary.done} done + {summary.failed} failed + {summary.pending} pending"
     )
     share = (
-        f" ({summary.pairs / (summary.pairs + rejected):.0%} of pairs and rejections)" if summary.pairs + rejected else ""
+        f" ({summary.pairs / (summary.pairs + rejected):.0%} of pairs and rejections)"
+        if summary.pairs + rejected
+        else ""
     )
     table.add_row("pairs", f"[bold]{summary.pairs}[/bold] accepted{share}")
     table.add_row("rejections", str(rejected))

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
 
-from agentinstruct.preview import Preview
+from agentinstruct.previews import Preview
 from agentinstruct.records import Pair, Rejection
 from agentinstruct.teacher.journaled import Exchange
 

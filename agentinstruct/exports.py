@@ -11,34 +11,51 @@ from agentinstruct.dataset import read_pairs
 from agentinstruct.errors import ConfigurationError
 
 Row = dict[str, Any]
-_SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt", "tool": "tool"}
+_SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt"}
+_NO_ROOM = "use --format messages or prompt-completion"
 
 
 def to_messages(row: Row) -> Row:
     """OpenAI messages: what trl, axolotl and LLaMA-Factory read as chat."""
-    kept = {"id": row["id"], "messages": [_turn(turn) for turn in row["messages"]]}
-    return {**kept, **({"tools": json.loads(row["tools"])} if row.get("tools") else {})}
+    return {"id": row["id"], "messages": [_turn(turn) for turn in row["messages"]], **_tools(row)}
 
 
 def to_prompt_completion(row: Row) -> Row:
     """The last assistant turn as the completion, all before it as the prompt, both as messages."""
     turns = [_turn(turn) for turn in row["messages"]]
-    return {"id": row["id"], "prompt": turns[:-1], "completion": turns[-1:]}
+    kept = {"id": row["id"], "prompt": turns[:-1], "completion": turns[-1:]}
+    return {**kept, **_tools(row)}
 
 
 def to_sharegpt(row: Row) -> Row:
-    """ShareGPT conversations."""
+    """ShareGPT conversations; raises `ConfigurationError` for tool calls, which they have no place for."""
+    _only_words(row, "sharegpt")
     turns = [{"from": _SPEAKERS[turn["role"]], "value": turn["content"] or ""} for turn in row["messages"]]
     return {"id": row["id"], "conversations": turns}
 
 
 def to_alpaca(row: Row) -> Row:
-    """Alpaca's instruction and output; a conversation's earlier turns become its history."""
+    """Alpaca's instruction and output; a conversation's earlier turns become its history.
+
+    Raises `ConfigurationError` for tool calls, and for turns that do not alternate.
+    """
+    _only_words(row, "alpaca")
     turns = [turn for turn in row["messages"] if turn["role"] != "system"]
     system = next((turn["content"] for turn in row["messages"] if turn["role"] == "system"), "")
+    if [turn["role"] for turn in turns] != ["user", "assistant"] * (len(turns) // 2):
+        raise ConfigurationError(f"pair {row['id']} does not alternate between user and assistant: {_NO_ROOM}")
     exchanges = [[asked["content"], said["content"]] for asked, said in zip(turns[::2], turns[1::2], strict=True)]
     *history, (instruction, output) = exchanges
     return {"instruction": instruction, "input": "", "output": output, "system": system, "history": history}
+
+
+def _only_words(row: Row, form: str) -> None:
+    if row.get("tools") or any(turn.get("tool_calls") or turn["role"] == "tool" for turn in row["messages"]):
+        raise ConfigurationError(f"pair {row['id']} calls tools, for which {form} has no place: {_NO_ROOM}")
+
+
+def _tools(row: Row) -> Row:
+    return {"tools": json.loads(row["tools"])} if row.get("tools") else {}
 
 
 def _turn(turn: Row) -> Row:
@@ -75,8 +92,10 @@ def export(directory: Path, form: str, path: Path) -> int:
         fresh.replace(path)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot write {path}: {error.strerror}; give --out a file in a folder that is there and may be written"
+            f"cannot write {path}: {error.strerror}; give --out a file in a folder that is there"
         ) from error
+    finally:
+        fresh.unlink(missing_ok=True)
     return count
 
 

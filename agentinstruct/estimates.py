@@ -11,7 +11,7 @@ from autogen_core.models import RequestUsage
 from agentinstruct.errors import SeedError
 from agentinstruct.library import Skill
 from agentinstruct.options import TeacherOptions
-from agentinstruct.preview import preview_item
+from agentinstruct.previews import preview_item
 from agentinstruct.records import Seed
 from agentinstruct.stack import TeacherStack
 from agentinstruct.teacher.prices import Prices

@@ -1,0 +1,138 @@
+"""The verbs as Python functions, as a script or a notebook calls them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import agentinstruct
+from agentinstruct import Seed, TeacherOptions
+from agentinstruct.errors import BudgetExceeded, ConfigurationError, FlowError, SeedError
+from agentinstruct.paths import SEEDS
+from tests.engine import Teacher, pairs_of
+
+PROBLEMS = SEEDS / "sample" / "word_problems.jsonl"
+MATH = ["math_word_problems"]
+
+
+def test_generate_returns_what_the_directory_holds_and_status_says_the_same(tmp_path: Path) -> None:
+    summary = agentinstruct.generate([PROBLEMS], MATH, tmp_path / "run", limit=3)
+    rows = pairs_of(tmp_path / "run")
+    assert (summary.items, summary.done, summary.failed, summary.pending) == (3, 3, 0, 0)
+    assert summary.pairs == len(rows) > 3
+    assert summary.dollars == 0
+    status = agentinstruct.status(tmp_path / "run")
+    for name in ("items", "done", "pairs", "rejections", "calls", "prompt_tokens", "completion_tokens"):
+        assert getattr(status, name) == getattr(summary, name)
+
+
+def test_generate_works_where_an_event_loop_already_runs(tmp_path: Path) -> None:
+    async def notebook_cell() -> agentinstruct.Summary:
+        return agentinstruct.generate(PROBLEMS, MATH, tmp_path / "run", limit=1)
+
+    assert asyncio.run(notebook_cell()).done == 1
+
+
+def test_one_path_and_records_are_seeds_too(tmp_path: Path) -> None:
+    by_path = agentinstruct.generate(str(PROBLEMS), MATH, tmp_path / "path", limit=2)
+    row = json.loads(PROBLEMS.read_text(encoding="utf-8").splitlines()[0])
+    record = Seed.of(row["problem"], kind="math", license="MIT", meta={"answer": str(row["answer"])})
+    by_record = agentinstruct.generate(iter([record]), MATH, tmp_path / "record")
+    assert (by_path.items, by_record.items) == (2, 1)
+    assert {row["license"] for row in pairs_of(tmp_path / "record")} == {"MIT"}
+
+
+def test_the_published_pairs_lead_back_to_their_seeds(tmp_path: Path) -> None:
+    read = agentinstruct.read_seeds([PROBLEMS], options=agentinstruct.ReadOptions())
+    known = {seed.id: seed for seed in islice(read, 3) if isinstance(seed, Seed)}
+    agentinstruct.generate(list(known.values()), MATH, tmp_path / "run")
+    for row in pairs_of(tmp_path / "run"):
+        seed = known[row["lineage"]["seed_id"]]
+        assert row["source"] == seed.source
+        assert row["license"] == seed.license
+
+
+def test_stream_yields_the_pairs_that_are_published(tmp_path: Path) -> None:
+    async def collect() -> list[agentinstruct.Pair]:
+        return [pair async for pair in agentinstruct.stream([PROBLEMS], MATH, tmp_path / "run", limit=4)]
+
+    streamed = asyncio.run(collect())
+    assert sorted(pair.id for pair in streamed) == sorted(row["id"] for row in pairs_of(tmp_path / "run"))
+
+
+def test_leaving_a_stream_early_leaves_a_run_that_resumes(tmp_path: Path) -> None:
+    async def first() -> agentinstruct.Pair:
+        pairs = agentinstruct.stream([PROBLEMS], MATH, tmp_path / "run", teacher=TeacherOptions(concurrency=1))
+        async for pair in pairs:
+            await pairs.aclose()  # type: ignore[attr-defined]  # an AsyncIterator that is a generator
+            return pair
+        raise AssertionError("no pair came")
+
+    pair = asyncio.run(first())
+    status = agentinstruct.status(tmp_path / "run")
+    assert status.items == status.done + status.failed + status.pending
+    assert status.done < 40
+    finished = agentinstruct.generate([PROBLEMS], MATH, tmp_path / "run")
+    assert finished.done == 40
+    assert pair.id in {row["id"] for row in pairs_of(tmp_path / "run")}
+
+
+def test_the_error_that_stopped_a_run_is_raised_and_the_next_call_resumes(tmp_path: Path) -> None:
+    poor = TeacherOptions(teacher=Teacher(lambda _: "no JSON"), budget_tokens=40)
+    with pytest.raises(BudgetExceeded, match="of 40 tokens are spent"):
+        agentinstruct.generate([PROBLEMS], MATH, tmp_path / "run", teacher=poor, limit=2)
+    assert agentinstruct.status(tmp_path / "run").pending == 2
+    assert agentinstruct.generate([PROBLEMS], MATH, tmp_path / "run", limit=2).done == 2
+
+
+def test_preview_shows_a_seeds_tree_and_estimate_the_size_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = agentinstruct.preview([PROBLEMS], "math_word_problems", index=2)
+    assert shown.pairs
+    assert {asked.request for pair in shown.pairs if pair.lineage for asked in pair.lineage.asked} <= set(
+        shown.exchanges
+    )
+    found = agentinstruct.estimate([PROBLEMS], MATH, teacher="openai:gpt-4.1-mini", limit=10)
+    assert found.flows[0].items == 10
+    assert found.calls > 10
+    assert found.dollars
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_estimate_of_few_seeds_is_what_a_run_then_takes(tmp_path: Path) -> None:
+    found = agentinstruct.estimate([PROBLEMS], MATH, limit=5)
+    made = agentinstruct.generate([PROBLEMS], MATH, tmp_path / "run", limit=5)
+    assert found.calls == made.calls
+
+
+def test_the_limit_counts_the_seeds_that_a_chosen_flow_takes(tmp_path: Path) -> None:
+    passages = [Seed.of(f"Passage number {number} tells of many things.") for number in range(5)]
+    problems = list(agentinstruct.read_seeds([PROBLEMS], options=agentinstruct.ReadOptions()))[:4]
+    given = [*passages, *(each for each in problems if isinstance(each, Seed))]
+    assert agentinstruct.generate(given, MATH, tmp_path / "run", limit=2).done == 2
+    assert agentinstruct.estimate(given, MATH, limit=2).flows[0].items == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "told"),
+    [
+        ({"flows": []}, ConfigurationError, "no flow was given"),
+        ({"flows": ["nope"]}, FlowError, "no flow 'nope'"),
+        ({"seeds": []}, SeedError, "no seeds were given"),
+        ({"seeds": ["nothere.md"]}, SeedError, "nothere.md"),
+        ({"teacher": "nobody"}, ConfigurationError, "no teacher 'nobody'"),
+        ({"teacher": TeacherOptions(roles={"judge": "offline"})}, ConfigurationError, "no agent 'judge'"),
+    ],
+)
+def test_a_mistake_raises_an_error_of_the_tree_that_names_it(
+    tmp_path: Path, arguments: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=told):
+        agentinstruct.generate(**{"seeds": [PROBLEMS], "flows": MATH, "out": tmp_path / "run", **arguments})
