@@ -21,7 +21,14 @@ from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
 from pydantic import BaseModel
 
 from agentinstruct.dedup import instruction_key
-from agentinstruct.errors import AgentInstructError, Rejected, RunStopped
+from agentinstruct.errors import (
+    AgentInstructError,
+    BudgetExceeded,
+    ConfigurationError,
+    Rejected,
+    RunStopped,
+    TeacherRefused,
+)
 from agentinstruct.prompts import Prompt, Prompts
 from agentinstruct.records import Asked, Rejection, Seed, content_hash
 from agentinstruct.teacher.journaled import Journaled, Recorder, Scope
@@ -52,6 +59,8 @@ class Item:
     rejections: list[Rejection] = field(default_factory=list)
     claimed: dict[str, bool] = field(default_factory=dict)
     """Every instruction this item wanted to claim, and whether it could."""
+    stopped: AgentInstructError | None = None
+    """What ended the run while this item asked: a flow, or a task group in it, may have lost it or its type."""
     ended: bool = False
     in_flight: int = 0
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
@@ -189,7 +198,10 @@ class Ask:
 
 
 class _Counted(Layer):
-    """Counts an item's questions in flight. An item may end while branches of it still run, as `gather` leaves them."""
+    """Knows an item's questions in flight, and what stopped them.
+
+    An item may end while branches of it still run: `gather` leaves them behind when one of them fails.
+    """
 
     def __init__(self, inner: ChatCompletionClient, item: Item) -> None:
         super().__init__(inner)
@@ -201,6 +213,9 @@ class _Counted(Layer):
         self._item.in_flight += 1
         try:
             return await self.inner.create(messages, **options)
+        except (RunStopped, BudgetExceeded, TeacherRefused, ConfigurationError) as error:
+            self._item.stopped = self._item.stopped or error
+            raise
         finally:
             self._item.in_flight -= 1
             if not self._item.in_flight:

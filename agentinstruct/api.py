@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from autogen_core.models import ChatCompletionClient
 
+from agentinstruct.dataset import Counts
 from agentinstruct.errors import AgentInstructError, ConfigurationError, SeedError
 from agentinstruct.estimates import Estimate, estimate_run
 from agentinstruct.journal import Journal
@@ -29,6 +30,7 @@ from agentinstruct.previews import Preview, preview_item
 from agentinstruct.readers import ReadOptions, Skipped
 from agentinstruct.records import Pair, Seed
 from agentinstruct.run import Progress, Run, all_seeds
+from agentinstruct.settle import settle
 from agentinstruct.stack import TeacherStack
 from agentinstruct.teacher.prices import Prices
 
@@ -93,8 +95,8 @@ async def run(
             watch(work)
             counts = await work.execute()
             write_card(options, skills, stack, counts)
-            rejections = {"/".join(reason): number for reason, number in sorted(counts.by_reason.items())}
-            await journal.set_meta("published", json.dumps([counts.pairs, rejections]))
+            published = [journal.meta("calls"), counts.pairs, counts.reasons()]
+            await journal.set_meta("published", json.dumps(published))
             stopped = work.stopped or _nothing_found(work)
             return summarise(options.out, journal, stack.prices, stopped=stopped, progress=work.progress)
         finally:
@@ -146,7 +148,7 @@ def summarise(
     """Count what the journal holds."""
     states = journal.states()
     usage = journal.usage()
-    pairs, rejections = json.loads(journal.meta("published") or "[0, {}]")
+    pairs, rejections = _counted(journal)
     return Summary(
         directory=directory,
         items=states.total(),
@@ -162,6 +164,20 @@ def summarise(
         stopped=stopped,
         progress=progress,
     )
+
+
+def _counted(journal: Journal) -> tuple[int, dict[str, int]]:
+    """Return pairs and rejections as published, or as finished so far where the last call has not published yet."""
+    call, pairs, rejections = json.loads(journal.meta("published") or "[null, 0, {}]")
+    if call == journal.meta("calls"):
+        return pairs, rejections
+    so_far = Counts()
+    for outcome in settle(journal):
+        for pair in outcome.pairs:
+            so_far.add_pair(pair)
+        for rejection in outcome.rejections:
+            so_far.add_rejection(rejection, outcome.flow)
+    return so_far.pairs, so_far.reasons()
 
 
 def status(directory: str | Path, *, prices: Path | None = None) -> Summary:

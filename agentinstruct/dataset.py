@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agentinstruct.errors import ConfigurationError
+from agentinstruct.errors import AgentInstructError, ConfigurationError
 from agentinstruct.journal import Outcome
 from agentinstruct.records import Pair, Rejection
 
@@ -77,6 +78,38 @@ class Counts:
     declined: int = 0
     unchecked: int = 0
 
+    def add_pair(self, pair: Pair) -> None:
+        """Count a pair."""
+        self.pairs += 1
+        self.by_skill[pair.skill] += 1
+        self.by_type[pair.skill, pair.type] += 1
+        self.checks.update(verdict.check for verdict in pair.verdicts)
+        self.declined += pair.declined
+        self.unchecked += not pair.verdicts
+        if pair.lineage:
+            self.by_license[pair.lineage.license] += 1
+            self.refined += pair.lineage.round > 0
+
+    def add_rejection(self, rejection: Rejection, flow: str) -> None:
+        """Count a rejection of `flow`."""
+        self.rejections += 1
+        self.by_reason[flow, rejection.stage, rejection.reason] += 1
+
+    def reasons(self) -> dict[str, int]:
+        """Return the rejections by `flow/stage/reason`."""
+        return {"/".join(reason): number for reason, number in sorted(self.by_reason.items())}
+
+
+@contextmanager
+def writing(directory: Path) -> Iterator[None]:
+    """Say plainly what a full disk, or a directory that may not be written, means for the run."""
+    try:
+        yield
+    except OSError as error:
+        raise AgentInstructError(
+            f"cannot write to {directory}: {error}; no answer is lost: see its space and run again"
+        ) from error
+
 
 def publish(directory: Path, outcomes: Iterable[Outcome], *, tools: bool, target: int | None = None) -> Counts:
     """Write the dataset anew and put it in the old one's place; at most the first `target` pairs.
@@ -95,16 +128,25 @@ def publish(directory: Path, outcomes: Iterable[Outcome], *, tools: bool, target
                 break
             room = None if target is None else target - counts.pairs
             for pair in outcome.pairs[:room]:
-                _count_pair(pair, counts)
+                counts.add_pair(pair)
                 pairs.write(_pair_row(pair, tools))
             for rejection in outcome.rejections:
-                _count_rejection(rejection, outcome.flow, counts)
+                counts.add_rejection(rejection, outcome.flow)
                 rejected.write(_rejection_row(rejection))
     for name in ("pairs", "rejected"):
-        shutil.rmtree(directory / name, ignore_errors=True)
-        (fresh / name).rename(directory / name)
+        _exchange(fresh / name, directory / name)
     fresh.rmdir()
     return counts
+
+
+def _exchange(fresh: Path, published: Path) -> None:
+    """Put `fresh` in the place of `published`; after a crash in between, the next call publishes again."""
+    old = published.with_name(f".{published.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if published.exists():
+        published.rename(old)
+    fresh.rename(published)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 class _Shards:
@@ -140,23 +182,6 @@ class _Shards:
         self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
         self._written += len(self._rows)
         self._rows = []
-
-
-def _count_pair(pair: Pair, counts: Counts) -> None:
-    counts.pairs += 1
-    counts.by_skill[pair.skill] += 1
-    counts.by_type[pair.skill, pair.type] += 1
-    counts.checks.update(verdict.check for verdict in pair.verdicts)
-    counts.declined += pair.declined
-    counts.unchecked += not pair.verdicts
-    if pair.lineage:
-        counts.by_license[pair.lineage.license] += 1
-        counts.refined += pair.lineage.round > 0
-
-
-def _count_rejection(rejection: Rejection, flow: str, counts: Counts) -> None:
-    counts.rejections += 1
-    counts.by_reason[flow, rejection.stage, rejection.reason] += 1
 
 
 def _origin(made: Pair | Rejection) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from agentinstruct.dataset import Counts
+from agentinstruct.dataset import Counts, writing
 from agentinstruct.errors import ConfigurationError, RunLocked
 from agentinstruct.library import Skill
 from agentinstruct.options import RunOptions
@@ -106,8 +106,9 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 def replace(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old text or the new one, never a part."""
     fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    with writing(path.parent):
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
 
 
 def write_card(options: RunOptions, skills: tuple[Skill, ...], stack: TeacherStack, counts: Counts) -> None:

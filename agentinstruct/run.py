@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from agentinstruct.agent import Ask, Item
-from agentinstruct.dataset import Counts, publish
+from agentinstruct.dataset import Counts, publish, writing
 from agentinstruct.errors import (
     AgentInstructError,
     BudgetExceeded,
@@ -116,9 +116,10 @@ class Run:
         while True:
             await self._dispatch(work)
             await self._run_unjustified_again()
-            counts = publish(
-                self.options.out, settle(self.journal), tools=self.journal.uses_tools(), target=self.options.target
-            )
+            with writing(self.options.out):
+                counts = publish(
+                    self.options.out, settle(self.journal), tools=self.journal.uses_tools(), target=self.options.target
+                )
             if self._wanted is None or self.options.target is None or self.stopped:
                 return counts
             if counts.pairs >= self.options.target or self.progress.all_read:
@@ -207,7 +208,7 @@ class Run:
             self.progress.rejections.update(rejection.reason for rejection in rejections)
             self._on_pairs(pairs)
         except Exception as error:  # a flow is a stranger's code: its item fails, the others go on
-            await self._end_early(work, _decisive(error))
+            await self._end_early(work, error)
         finally:
             self.progress.running -= 1
 
@@ -245,8 +246,12 @@ class Run:
                     pairs.append(outcome)
                 else:
                     item.rejections.append(outcome)
+        except Exception as error:
+            raise item.stopped or error from error
         finally:
             await item.end()
+        if item.stopped:
+            raise item.stopped  # the flow went on without the answer, as if there were none
         return pairs, item.rejections
 
     async def _run_unjustified_again(self) -> None:
@@ -268,17 +273,6 @@ class Run:
         seed = self.journal.seed(seed_id)
         fingerprint = content_hash(skill.fingerprint, self._settings, seed.text, seed.meta)
         return _Work(skill=skill, seed=seed, item=item_id(skill.name, seed_id), fingerprint=fingerprint)
-
-
-def _decisive(error: Exception) -> Exception:
-    """Return what stops the run where a task group of the flow raised it among others; else the error itself."""
-    for kind in (TeacherRefused, BudgetExceeded, ConfigurationError, RunStopped):
-        found: Exception | None = error.subgroup(kind) if isinstance(error, ExceptionGroup) else None
-        while isinstance(found, ExceptionGroup):
-            found = found.exceptions[0]
-        if found:
-            return found
-    return error
 
 
 class _Counting(ItemRecorder):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -136,3 +138,13 @@ def test_a_mistake_raises_an_error_of_the_tree_that_names_it(
 ) -> None:
     with pytest.raises(error, match=told):
         agentinstruct.generate(**{"seeds": [PROBLEMS], "flows": MATH, "out": tmp_path / "run", **arguments})
+
+
+def test_status_counts_what_is_finished_before_anything_is_published(tmp_path: Path) -> None:
+    problems = SEEDS / "sample" / "word_problems.jsonl"
+    summary = agentinstruct.generate([problems], ["math_word_problems"], tmp_path / "run")
+    with closing(sqlite3.connect(tmp_path / "run" / "journal.sqlite")) as journal, journal:
+        journal.execute("DELETE FROM meta WHERE name='published'")  # as a kill before publishing leaves it
+    found = agentinstruct.status(tmp_path / "run")
+    assert (found.pairs, found.rejections) == (summary.pairs, summary.rejections)
+    assert found.pairs > 0

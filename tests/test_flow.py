@@ -94,16 +94,25 @@ def test_a_refusing_teacher_stops_the_run_at_once_and_nothing_is_failed(tmp_path
     assert (whole.done, whole.failed) == (10, 0)
 
 
-@pytest.mark.parametrize("within", ["gather", "TaskGroup"])
-def test_a_teacher_that_refuses_side_by_side_questions_stops_the_run(tmp_path: Path, folder: Path, within: str) -> None:
-    grouped = """    async with asyncio.TaskGroup() as group:
+_BESIDE = {
+    "gather": """    for said in await asyncio.gather(*map(one, range(3))):
+        yield Pair.of(seed.text, said)
+""",
+    "TaskGroup": """    async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(number)) for number in range(3)]
     for task in tasks:
         yield Pair.of(seed.text, task.result())
-"""
-    gathered = """    for said in await asyncio.gather(*map(one, range(3))):
-        yield Pair.of(seed.text, said)
-"""
+""",
+    "except": """    try:
+        yield Pair.of(seed.text, await one(1))
+    except Exception:
+        yield Pair.of(seed.text, "whatever")
+""",
+}
+
+
+@pytest.mark.parametrize("within", _BESIDE)
+def test_what_stops_the_run_is_not_lost_in_a_flow(tmp_path: Path, folder: Path, within: str) -> None:
     code = f"""import asyncio
 
 from agentinstruct import Pair
@@ -115,13 +124,14 @@ async def sayings(seed, ask):
     async def one(number):
         return await ask.branch(number)("sayer", text=seed.text, number=number)
 
-{grouped if within == "TaskGroup" else gathered}"""
+{_BESIDE[within]}"""
     write_flow(folder, {"flow.py": code})
     teacher = Teacher(lambda _: BudgetExceeded("enough"))
     with pytest.raises(BudgetExceeded):
         generate(seeds(*_TEXTS), [folder], tmp_path / "run", teacher=TeacherOptions(teacher=teacher, concurrency=1))
     assert len(teacher.asked) <= 3
     assert not failures(tmp_path / "run")
+    assert not pairs_of(tmp_path / "run")
 
 
 def test_a_teacher_out_of_reach_fails_items_which_are_tried_again(
@@ -163,7 +173,8 @@ def test_a_target_counts_no_duplicates(tmp_path: Path, folder: Path) -> None:
 def test_a_target_holds_only_what_this_call_asks_for(tmp_path: Path, folder: Path) -> None:
     other = write_flow(tmp_path / "others", {**_FILES, "flow.py": _FUNCTION.replace("Sayings", "Others")})
     generate(seeds(*_TEXTS), [other, folder], tmp_path / "run", teacher=Teacher(_echo))
-    summary = generate(seeds(*_TEXTS), [folder], tmp_path / "run", teacher=Teacher(_echo), target=9)
+    options = TeacherOptions(teacher=Teacher(_echo), concurrency=1)
+    summary = generate(seeds(*_TEXTS), [folder], tmp_path / "run", teacher=options, target=9)
     assert summary.pairs == 9
     assert {pair["skill"] for pair in pairs_of(tmp_path / "run")} == {"Sayings"}
 

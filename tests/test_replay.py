@@ -294,3 +294,21 @@ def test_a_refusal_was_paid_for_and_is_not_asked_for_again(
     generate(seeds(*_TEXTS), [folder], tmp_path / "run", teacher=base)
     assert len(openai_server.requests) == 13
     assert rejected_of(tmp_path / "run") == before
+
+
+def test_half_an_emoji_in_a_reply_is_replaced_the_first_time_as_when_replayed(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.answer = lambda request: (
+        '{"title": "T"}' if "response_format" in request else f"half \ud83d {request['messages'][-1]['content']}"
+    )
+    folder = write_flow(tmp_path / "entitled", _FILES)
+    base = replace(_BASE, base_url=openai_server.base_url)
+    summary = generate(seeds(*_TEXTS), [folder], tmp_path / "run", teacher=base)
+    assert (summary.done, summary.failed, summary.pairs) == (5, 0, 10)
+    before = dataset_bytes(tmp_path / "run")
+    assert "half \N{REPLACEMENT CHARACTER} <text>" in pairs_of(tmp_path / "run")[0]["messages"][0]["content"]
+    write_flow(folder, {"flow.py": _FLOW + "# a harmless change that makes every item run again\n"})
+    generate(seeds(*_TEXTS), [folder], tmp_path / "run", teacher=base)
+    assert len(openai_server.requests) == 15
+    assert dataset_bytes(tmp_path / "run") == before

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from agentinstruct import Seed, TeacherOptions, generate
+from agentinstruct import RunOptions, Seed, TeacherOptions, generate
+from agentinstruct.api import run
 from agentinstruct.dedup import instruction_key
 from tests.engine import Question, Teacher, dataset_bytes, pairs_of, rejected_of, write_flow
 
@@ -236,7 +237,13 @@ def test_a_flow_that_calls_something_a_duplicate_itself_comes_to_its_end(tmp_pat
     code = f'{before}{head}{signature}\n    raise Rejected("duplicate", "by my own rule")\n{body}'
     write_flow(tmp_path / "words", {**_FILES, "flow.py": code})
     plans: list[Plan] = [([1], {1: [2]}), ([3], {})]
-    summary = generate(_seeds(plans), [tmp_path / "words"], tmp_path / "run", teacher=_teacher(plans))
+    options = RunOptions(
+        seeds=_seeds(plans),
+        flows=(tmp_path / "words",),
+        out=tmp_path / "run",
+        teacher=TeacherOptions(teacher=_teacher(plans)),
+    )
+    summary = asyncio.run(asyncio.wait_for(run(options), 30))
     assert (summary.done, summary.failed) == (2, 0)
     assert "duplicate" in {refused["reason"] for refused in rejected_of(tmp_path / "run")}
 

@@ -115,7 +115,7 @@ async def _generate(options: RunOptions, *, as_json: bool) -> Summary:
     await asyncio.wait([task], timeout=0.05)  # the run starts, or fails to, before it is shown
     if not runs:
         return await task
-    with _stopping(runs[0]):
+    with _stopping(runs[0], console):
         async with shown(runs[0], console, as_json=as_json):
             summary = await task
     _tell_unused(runs[0], console)
@@ -133,13 +133,17 @@ def _tell_unused(run: Run, console: Console) -> None:
 
 
 @contextmanager
-def _stopping(run: Run) -> Iterator[None]:
+def _stopping(run: Run, console: Console) -> Iterator[None]:
     """The first Ctrl-C (or SIGTERM) lets calls in flight end; the second leaves at once. Both can be resumed.
 
     The handlers are the process's and not the loop's, so that the second is heard while the dataset is written.
     """
     loop = asyncio.get_running_loop()
     asked = False
+
+    def let_finish() -> None:
+        run.stop()
+        console.print("stopping: calls in flight are let finish; once more leaves at once")
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         nonlocal asked
@@ -148,8 +152,7 @@ def _stopping(run: Run) -> Iterator[None]:
                 os.write(2, b"\x1b[?25h")  # the cursor, which the live display hides
             os._exit(INTERRUPTED)
         asked = True
-        os.write(2, b"\nstopping: calls in flight are let finish; once more leaves at once\n")
-        loop.call_soon_threadsafe(run.stop)
+        loop.call_soon_threadsafe(let_finish)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

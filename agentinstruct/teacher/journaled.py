@@ -94,15 +94,17 @@ class Journaled(Layer):
         except Rejected as rejected:  # a refusal was paid for as well, and would be given again
             await self._record(key, request, json.dumps({"reason": rejected.reason, "detail": rejected.detail}))
             raise
-        await self._record(key, request, _dump(result), result.usage)
-        return result
+        told = _dump(result)
+        reply = _writable(told)
+        await self._record(key, request, reply, result.usage)
+        return result if reply is told else _restore(reply)
 
     async def _record(self, key: str, request: dict[str, Any], reply: str, usage: RequestUsage | None = None) -> None:
         exchange = Exchange(
             key=key,
             agent=self._agent,
             model=str(identity_of(self.inner).get("model", "")),
-            request=json.dumps(request["messages"], ensure_ascii=False),
+            request=_writable(json.dumps(request["messages"], ensure_ascii=False)),
             reply=reply,
             prompt_tokens=usage.prompt_tokens if usage else 0,
             completion_tokens=usage.completion_tokens if usage else 0,
@@ -154,6 +156,15 @@ def _dump(result: CreateResult) -> str:
         content = [_plain(call) for call in content]
     usage = [result.usage.prompt_tokens, result.usage.completion_tokens]
     return json.dumps([content, result.finish_reason, usage, result.thought], ensure_ascii=False)
+
+
+def _writable(text: str) -> str:
+    """Return `text` with halves of surrogate pairs, as in a reply cut within an emoji, replaced: no file takes them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def _restore(text: str) -> CreateResult:

@@ -146,7 +146,8 @@ class OpenAITeacher(ChatCompletionClient):
         except UnicodeEncodeError as error:
             return Rejected("unencodable_text", f"the question holds {error.object[error.start : error.end]!a}")
         except _BROKEN as error:
-            reason = self._endpoint.scrub(str(error.__cause__ or error))[:300] or type(error).__name__
+            told = str(error.__cause__ or error).replace(" ssl:default", "")  # aiohttp says it of plain HTTP too
+            reason = self._endpoint.scrub(told)[:300] or type(error).__name__
             return TeacherUnavailable(f"the connection to {self._endpoint.shown} failed: {reason}")
 
     def _scrubbed(self, said: object) -> object:

@@ -63,6 +63,13 @@ GOALS: list[dict[str, Any]] = tomllib.loads((FLOWS / READING / "refine_goals.tom
 FORMS = set(get_args(Form))
 BETWEEN_SPEAKERS = {"point_of_disagreement", "point_of_agreement"}
 
+TAGS: dict[str | tuple[str, str], str] = {
+    "type": "question_type",
+    "text": "seed",
+    "count": "how_many",
+    "title": "passage",
+    (MATH, "question"): "problem",
+}
 every_agent = pytest.mark.parametrize(("flow", "name"), AGENTS)
 
 
@@ -101,7 +108,7 @@ def test_the_user_message_is_nothing_but_tagged_sections_one_for_each_value(flow
     outside = re.sub(r"<(\w+)[^>]*>.*?</\1>", "", user, flags=re.DOTALL)
     assert not outside.strip()
     for variable in variables:
-        tag = {"type": "question_type", "text": "seed", "count": "how_many", "title": "passage"}.get(variable, variable)
+        tag = TAGS.get((flow, variable), TAGS.get(variable, variable))
         assert tag in sections
 
 
@@ -176,7 +183,7 @@ def test_the_three_goals_say_what_they_edit_and_which_forms_they_suit() -> None:
         "harder": "question",
     }
     for goal in GOALS:
-        assert set(goal) <= {"name", "edits", "forms", "guidance"}
+        assert set(goal) <= {"name", "aim", "edits", "forms", "guidance"}
         assert set(goal.get("forms", FORMS)) <= FORMS
         assert 60 <= len(goal["guidance"].split()) <= 200
     for goal in GOALS[:2]:

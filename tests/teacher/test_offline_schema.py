@@ -97,6 +97,11 @@ SCALARS: list[st.SearchStrategy[Any]] = [
 ]
 
 
+def _model(fields: dict[str, Any]) -> type[BaseModel]:
+    definitions: dict[str, Any] = {name: (kind, ...) for name, kind in fields.items()}
+    return create_model("Part", **definitions)
+
+
 def _larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     def sized(item: Any, low: int, span: int) -> Any:
         return Annotated[list[item], Field(min_length=low, max_length=low + span)]
@@ -105,11 +110,11 @@ def _larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.builds(sized, inner, st.integers(0, 6), st.integers(0, 3)),
         st.builds(lambda item: item | None, inner),
         st.builds(lambda one, other: one | other, inner, inner),
-        st.builds(lambda item: dict[str, item], inner),
-        st.builds(lambda one, other: tuple[one, other], inner, inner),
+        st.builds(lambda item: dict.__class_getitem__((str, item)), inner),
+        st.builds(lambda *items: tuple.__class_getitem__(items), inner, inner),
         st.dictionaries(
             st.sampled_from(["title", "lines", "score", "question", "text"]), inner, min_size=1, max_size=4
-        ).map(lambda fields: create_model("Part", **{name: (kind, ...) for name, kind in fields.items()})),
+        ).map(_model),
     )
 
 

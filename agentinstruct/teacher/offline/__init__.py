@@ -28,7 +28,7 @@ from agentinstruct.teacher.offline import reading, word_problems
 from agentinstruct.teacher.offline.material import Material
 from agentinstruct.teacher.offline.schema import fill_schema, plain_reply
 
-VERSION = 1
+VERSION = 2
 """Part of the teacher's identity: raise it when any answer changes, and no old one is taken from a journal."""
 
 _INFO = ModelInfo(

@@ -42,7 +42,8 @@ _SIZES = ["tall", "high", "long", "wide", "deep", "thick", "old", "heavy"]
 VAGUE = frozenset(
     words_in(
         """
-    rest return case story work trouble explanation result same answer idea reason second first latter former method
+    step part rest return case story work trouble explanation result same answer idea reason second first latter
+    former method
     """
     )
 )
@@ -142,6 +143,8 @@ def _subject(passage: Passage, sentence: Sentence, clause: Clause) -> Iterator[A
         return
     if not person and len(clause.rest.split()) < 5 and not re.search(r"\d|[A-Z]", clause.rest):
         return
+    if not person and not _telling(clause.subject):
+        return
     if (
         head in VAGUE
         or clause.base == "happen"
@@ -153,6 +156,12 @@ def _subject(passage: Passage, sentence: Sentence, clause: Clause) -> Iterator[A
     tail = _tail(clause)
     question = f"{'Who' if person else 'What'} {clause.predicate}{' ' + tail if tail else ''}?"
     yield Asked(question, clause.subject, sentence, "person" if person else "thing", clause)
+
+
+def _telling(subject: str) -> bool:
+    """Whether a thing is named closely enough to be an answer: `the gravity of the Moon`, not `the lake`."""
+    words = subject.split(" ")
+    return len(words) >= 4 or any(word[0].isupper() or word[0].isdigit() for word in words[1:])
 
 
 def _is_person(passage: Passage, subject: str) -> bool:
@@ -260,6 +269,8 @@ def _place(passage: Passage, sentence: Sentence, clause: Clause) -> Iterator[Ask
 def _agent(passage: Passage, sentence: Sentence, clause: Clause) -> Iterator[Asked]:
     match = re.search(r" by ((?:[A-Z][\w'’-]+)(?: (?:de |van |von |der )?[A-Z][\w'’-]+)+)(?=$| )", clause.rest)
     if clause.auxiliary not in ("was", "were") or match is None or POINTING.search(clause.rest) or "," in clause.rest:
+        return
+    if clause.subject.split(" ")[-1] in VAGUE:
         return
     if clause.rest.split(" ")[0] in PARTICIPLE_TO_BASE and passage.kinds.get(match[1]) == "person":
         rest = (clause.rest[: match.start()] + clause.rest[match.end() :]).strip()

@@ -91,7 +91,18 @@ def verdict_on(passage: Passage, statement: str) -> tuple[bool, tuple[str, ...]]
     if dated is not None:
         return dated
     judged = judge(passage.sentences, statement)
-    return (judged[0], (judged[1],)) if judged else None
+    return (judged[0], (judged[1],)) if judged else _both_halves(passage, statement)
+
+
+def _both_halves(passage: Passage, statement: str) -> tuple[bool, tuple[str, ...]] | None:
+    """Judge `A, and B` by its halves: true if both are, false if one is, and silent if the passage is on either."""
+    for joint in re.finditer(", and ", statement):
+        halves = [judge(passage.sentences, half) for half in (statement[: joint.start()], statement[joint.end() :])]
+        told = [half for half in halves if half]
+        if len(told) == 2:
+            false = [half[1] for half in told if not half[0]]
+            return not false, tuple(false or [half[1] for half in told])
+    return None
 
 
 def _odd_one(passage: Passage, options: tuple[str, ...], wanted: bool) -> Response | None:

@@ -187,6 +187,8 @@ def _first_clause(rest: str) -> tuple[str, bool]:
 
 def _ends_well(rest: str) -> bool:
     last = rest.rsplit(" ", maxsplit=1)[-1].lower()
+    if re.search(r"\b(?:whose|which|who|that) [\w-]+$", rest):
+        return False
     return bool(rest) and last not in PREPOSITIONS | DETERMINERS | CLAUSE_WORDS | {
         "be",
         "been",
@@ -278,7 +280,7 @@ def _reduced(clause: Clause) -> bool:
         return False
     later = re.split(r",| and | but | because | while | that | which | who | where | when ", clause.rest)[0].split(" ")
     by_somebody = clause.verb in PARTICIPLE_TO_BASE and later[0] in ("by", "as")
-    return by_somebody or any(word in BE or word in ("has", "had", "have") for word in later)
+    return by_somebody or any(word in AUXILIARIES for word in later)
 
 
 def _may_continue(words: list[str], place: int) -> bool:

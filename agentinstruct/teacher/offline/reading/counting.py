@@ -33,6 +33,21 @@ def spans_of_years(asker: Asker) -> Iterator[Draft]:
         )
 
 
+def earliest_to_latest(asker: Asker) -> Iterator[Draft]:
+    """Yield a question for the years between the first and the last of three dated events, listed in chance order."""
+    events = {event.year: event for event in events_of(asker.passage) if len(words_of(event.inside)) <= 14}
+    if len(events) < 3 or any(";" in event.inside for event in events.values()):
+        return
+    chosen = asker.chance.sample(sorted(events), 3)
+    listed = "; ".join(events[year].inside for year in chosen)
+    yield Draft(
+        question="Going by the years that the passage gives, how many years lie between the earliest and the latest of "
+        f"these events: {listed}?",
+        answer=str(max(chosen) - min(chosen)),
+        evidence=tuple(events[year].sentence.text for year in chosen),
+    )
+
+
 def countings(asker: Asker) -> Iterator[Draft]:
     """Yield questions that count: events before a year, or years named before a year."""
     events = {event.year: event for event in events_of(asker.passage) if len(words_of(event.statement)) <= 18}
@@ -53,7 +68,7 @@ def countings(asker: Asker) -> Iterator[Draft]:
         int(year) for year in re.findall(r"\d{4}", asker.passage.text) if 1000 <= int(year) < 2100
     }:
         ordered = sorted(named)
-        parting = next((year for year in range(ordered[1] // 10 * 10 + 10, ordered[-1], 10) if year not in named), None)
+        parting = next((year for year in range(ordered[2] // 10 * 10 + 10, ordered[-1], 10) if year not in named), None)
         if parting is not None:
             yield Draft(
                 question=f"How many different years before {parting} does the passage name?",

@@ -92,11 +92,30 @@ def _tells(sentence: Sentence) -> bool:
     words = sentence.words
     if words[0] in ("Please", "Note", "Yes", "No", "Copyright", "Let", "Available", "Imagine", "Suppose", "Consider"):
         return False
-    if words[0].lower() in BASES and words[1].lower() in DETERMINERS:
+    if (words[0].lower() in BASES and words[1].lower() in DETERMINERS) or _without_subject(words):
         return False
     finite = (word in AUXILIARIES or word in PAST_TO_BASE or word in THIRD_TO_BASE or word in BASES for word in words)
     before = ["the", *words]
     return any(verb and before[place].lower() not in _NO_VERB_AFTER for place, verb in enumerate(finite))
+
+
+_NO_SUBJECT = frozenset(
+    words_in(
+        """
+    useful suitable handy ideal optional required deprecated used called same similar equivalent good necessary
+    possible default defaults returns creates decodes encodes searches parses prints gets sets computes initialises
+    initializes allocates loads saves checks like such reuse use see
+    """
+    )
+)
+
+
+def _without_subject(words: list[str]) -> bool:
+    """Whether a sentence of a manual leaves its subject out (`Creates the structures`), or has lost its verb."""
+    first, second = words[0].lower(), words[1].lower()
+    if first in _NO_SUBJECT or (first in THIRD_TO_BASE and second in DETERMINERS | PREPOSITIONS):
+        return True
+    return first == "only" and words[2].lower() in ("any", "all")
 
 
 @lru_cache(maxsize=64)

@@ -58,7 +58,7 @@ def blurred(question: str, sentence: str) -> str | None:
     shorter = re.sub(r"\s+", " ", shorter).strip(" ,").replace(" ,", ",").replace(" .", ".").replace(",.", ".")
     whole = (
         shorter != " ".join(sentence.split())
-        and len(shorter.split()) >= 4
+        and len(shorter.split()) >= 6
         and ",," not in shorter
         and shorter.endswith(".")
     )

@@ -26,7 +26,7 @@ from agentinstruct.teacher.offline.reading.pairing import referent
 from agentinstruct.teacher.offline.reading.passages import Passage, read_passage
 from agentinstruct.teacher.offline.reading.sentences import words_of
 from agentinstruct.teacher.offline.reading.summaries import summary_of
-from agentinstruct.teacher.offline.reading.timing import before_border, years_between, years_named
+from agentinstruct.teacher.offline.reading.timing import before_border, first_to_last, years_between, years_named
 
 _HOW_TO = re.compile(r"\n+(?:Answer|Reply|Give|Write|Choose|Decide|State)\b[^\n]*$")
 _TRUE_OR_FALSE = re.compile(r"^(?:True or false|Decide whether [^:\n]*)[:?]\s*", re.I)
@@ -143,6 +143,12 @@ def _worked_out(passage: Passage, question: str) -> Response | None:
             found.answer,
             found.evidence,
         )
+    if stretch := first_to_last(passage.sentences, question):
+        dated, found = stretch
+        told = "; ".join(f"{event} ({year})" for event, year in dated)
+        first, last = min(year for _, year in dated), max(year for _, year in dated)
+        words = f"The passage dates the events as follows: {told}. {last} − {first} = {found.answer}"
+        return Response(f"{words}, so the answer is {found.answer} years.", found.answer, found.evidence)
     if counted := before_border(passage.sentences, question):
         dated, border, found = counted
         told = "; ".join(f"{event.rstrip('.')} ({year})" for event, year in dated)
@@ -150,7 +156,7 @@ def _worked_out(passage: Passage, question: str) -> Response | None:
         return Response(words, found.answer, found.evidence)
     if named := years_named(passage.sentences, question):
         years, border, found = named
-        listed = ", ".join(map(str, years))
+        listed = " and ".join(", ".join(map(str, years)).rsplit(", ", 1))
         return Response(
             f"The years before {border} that the passage names are {listed}. That makes {found.answer}.",
             found.answer,
@@ -181,22 +187,31 @@ def _two_steps(passage: Passage, question: str, match: re.Match[str]) -> Respons
 
 
 def _declined(passage: Passage, question: str) -> Response:
-    opening = "The passage does not tell enough to answer this."
-    if re.match(r"(?:Who|What|By whom) (?!is |was |were |are |did )[^?\n]+\?$", question) and not question.startswith(
-        "By"
-    ):
+    opening = next((words for shape, words in _SILENCE if re.search(shape, question, re.I)), _SILENT)
+    question = re.sub(r", according to the passage(?=\?)", "", question)
+    if named := re.match(r"(Who|What) (is|was) ([^?\n]+)\?$", question):
+        opening = f"The passage does not say {named[1].lower()} {named[3]} {named[2]}."
+    elif re.match(r"(?:Who|What) (?!are |were |did |does |do )[^?\n]+\?$", question):
         opening = f"The passage does not say {question[0].lower()}{question[1:-1]}."
-    near = best_sentence(passage.sentences, question, enough=0.4)
-    tells = ""
-    if near:
-        tells = f" What it does say on the subject is this: {quoted(near.text)} That does not settle the question."
-    elif passage.kinds:
-        names = sorted(passage.kinds, key=lambda name: (-passage.text.count(name), name))[:3]
-        tells = (
-            f" It tells of {' and '.join(', '.join(names).rsplit(', ', 1))}, but nothing that it says of "
-            f"them settles the question."
-        )
-    return Response(f"{opening}{tells}", "", (), answerable=False)
+    elif "____" not in question and not question.endswith("?") and len(question.splitlines()) == 1:
+        opening = "The passage does not say whether this is so."
+    near = best_sentence(passage.sentences, question, enough=0.34)
+    if near is None:
+        return Response(f"{opening} Nothing in it settles the question.", "", (), answerable=False)
+    told = f"What it does say on the subject is this: {quoted(near.text)}"
+    return Response(f"{opening} {told} That does not settle the question.", "", (), answerable=False)
+
+
+_SILENT = "The passage does not tell enough to answer this."
+_SILENCE = (
+    (r"\bhow many years after\b", "The passage does not date both events, so the years between them cannot be told."),
+    (r"^In which year\b", "The passage does not give the year."),
+    (r"^On which day\b", "The passage does not give the day."),
+    (r"^Where\b", "The passage does not say where."),
+    (r"^By whom\b", "The passage does not say by whom."),
+    (r"^How many\b", "The passage does not give the number."),
+    (r"\bwhy (?:was|were|did|do|does|is|are|had|has)\b", "The passage does not give the reason."),
+)
 
 
 _SHAPES: tuple[tuple[str, Callable[[Passage, str, re.Match[str]], Response | None]], ...] = (

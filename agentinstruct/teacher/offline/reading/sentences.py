@@ -21,6 +21,7 @@ _NOT_PROSE = re.compile(
 )
 _LIST_LINE = re.compile(r"^\s*(?:[-*+•‣]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+")
 _SPEAKER = re.compile(r"^(?:\*\*)?([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,3})(?: \([^)]*\))?(?:\*\*)?:(?:\*\*)?\s+(?=\S)")
+_SLIP = re.compile(r"\s[.,?!]|\b(?!that|had)([a-z]+) \1\b|\w\(\d|\.\.|,,", re.I)
 _RULE = re.compile(r"^\s*([-=~^*_#+.|]\s*){3,}$")
 _WORD = re.compile(r"[^\W_]+(?:[-'’.,][^\W_]+)*")
 
@@ -88,6 +89,11 @@ class Sentence:
 def words_of(text: str) -> list[str]:
     """Return the words and numbers of `text` without punctuation; `1,200` and `well-known` are one each."""
     return _WORD.findall(text)
+
+
+def split_sentences(text: str) -> list[str]:
+    """Return the sentences of running prose."""
+    return [sentence for _, sentence in _split(text)]
 
 
 def without_connective(text: str) -> str:
@@ -174,6 +180,8 @@ def _clean(text: str) -> bool:
     if not re.match(r"[A-Z]", text) or _NOT_PROSE.search(text) or text.count('"') % 2:
         return False
     if text.count("(") != text.count(")") or text.count("“") != text.count("”") or re.search(r"[\"“”;:*\[\]/—]", text):
+        return False
+    if _SLIP.search(text):
         return False
     letters = sum(character.isalpha() or character in " ,.'’-" for character in text)
     shouting = sum(word.isupper() and len(word) > 5 for word in words_of(text))

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from agentinstruct.teacher.offline.reading.asking import plain_questions
 from agentinstruct.teacher.offline.reading.drafts import Asker, Draft
-from agentinstruct.teacher.offline.reading.lexicon import AUXILIARIES, BASES, STOP_WORDS, lemma
+from agentinstruct.teacher.offline.reading.lexicon import AUXILIARIES, BASES, STOP_WORDS, lemma, words_in
 from agentinstruct.teacher.offline.reading.sentences import words_of
 from agentinstruct.teacher.offline.reading.spans import MONTHS
 
@@ -75,6 +75,11 @@ def references(asker: Asker) -> Iterator[Draft]:
         )
 
 
+_PLAIN_FILLERS = frozenset(
+    words_in("already available another different perhaps whether several instead although original including because")
+)
+
+
 def gaps(asker: Asker) -> Iterator[Draft]:
     """Yield sentences of the passage with one telling word missing, the rarest and longest first."""
     counts: dict[str, int] = {}
@@ -93,7 +98,8 @@ def gaps(asker: Asker) -> Iterator[Draft]:
             and place > 0
             and words.count(word) == 1
             and counts[word] == 1
-            and word not in STOP_WORDS | AUXILIARIES
+            and word not in STOP_WORDS | AUXILIARIES | _PLAIN_FILLERS
+            and not re.search(rf"[\(“'‘][^)”'’]*\b{word}\b|\b(?:user|users|group|named|called) {word}\b", sentence.text)
             and not word.endswith(("ly", "ed", "ing", "selves"))
             and lemma(word) not in BASES
             and not words[place - 1][0].isdigit()

@@ -48,12 +48,16 @@ _POINTS_BACK = re.compile(
     r"^(?:In|On|At|By|From|After|Before|For|With|Only|During|To|Under) (?:\S+ ){0,7}"
     r"(?:it|its|she|her|he|his|they|their)\b"
 )
+_VAGUE_OPENING = re.compile(
+    r"^(?:The (?:rest|remaining|other|result|reason|story|case|answer|idea|same)\b|Part of )|, however,"
+)
 POINTING = re.compile(
     r"\b(?:then|therefore|this|these|those|him|them|also|themselves|himself|herself|itself|another|later|earlier|"
     r"too|such|former|latter|"
     r"as much|thus|at the time|by that time|instead|that (?:system|part|problem|method|time|year|day|idea|view|"
     r"feature))\b|"
-    r"\bthere\b(?! (?:is|are|was|were|has|had))|^(?:Half|After less|In all|On the (?:following|next|same)|At "
+    r"\bthere\b(?! (?:is|are|was|were|has|had))|\bthere (?:is|are|was|were) \w+(?:ed|wn|ft)\b|"
+    r"^(?:Half|After less|In all|On the (?:following|next|same)|At "
     r"first|The (?:next|following|same))\b"
 )
 
@@ -78,6 +82,7 @@ def true_statements(passage: Passage) -> list[Statement]:
             if _SECOND_CLAUSE.match(following) and len(words_of(clause.statement)) >= 6:
                 text = clause.statement + "."
         unsure = re.search(r"\b(?:if|unless|believed|thought|supposed|may|might|perhaps)\b", text)
+        unsure = unsure or _VAGUE_OPENING.search(text)
         if 6 <= len(words_of(text)) <= 28 and not (unsure or POINTING.search(text) or _POINTS_BACK.search(text)):
             found.append(Statement(text, True, sentence))
     return found
@@ -176,6 +181,7 @@ def _changeable(text: str, number: Number) -> bool:
         + r") $",
         before,
     )
+    part_of_name = part_of_name or re.search(r"[A-Za-z]-$|\b(?:type|class|grade|phase|level) $", before)
     address = re.match(r"(?:,? [A-Z]|,? BC|,? AD|–|-)", after) and not _MONTH_AFTER.match(after)
     return number.value > 1 and not part_of_name and not address and not _ROUND.search(before)
 
@@ -201,6 +207,14 @@ def _other_name(passage: Passage, text: str, chance: Random) -> str | None:
     return text[: name.start] + chance.choice(sorted(others)) + text[name.end :]
 
 
+_FIXED = re.compile(
+    r"\b(?:best|worst|most|least|well)[- ]known\b|\b(?:deep|light|dark) (?:blue|red|green|brown|sleep)\b|"
+    r"\b(?:high|low) tides?\b|\bhigh (?:school|street|priest)\b",
+    re.I,
+)
+"""Phrases in which the opposite word makes no sense, or makes no difference."""
+
+
 def _opposite(passage: Passage, text: str, chance: Random) -> str | None:
     words = words_of(text)
     usable = [
@@ -210,5 +224,10 @@ def _opposite(passage: Passage, text: str, chance: Random) -> str | None:
     ]
     if not usable or re.search(r"\b(?:not|no|never|than|both|either|whether)\b", text):
         return None
+    if _FIXED.search(text):
+        return None
     word = chance.choice(usable)
+    article = re.search(rf"\b(an?) {word}\b", text)
+    if article and (article[1] == "an") != (OPPOSITES[word][0] in "aeiou"):
+        return None
     return re.sub(rf"\b{word}\b", OPPOSITES[word], text)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
+from agentinstruct.teacher.offline.reading.asking import VAGUE
 from agentinstruct.teacher.offline.reading.drafts import Asker, Draft
 from agentinstruct.teacher.offline.reading.finding import content_words
 from agentinstruct.teacher.offline.reading.passages import Passage
@@ -15,6 +17,8 @@ from agentinstruct.teacher.offline.reading.statements import POINTING
 def summaries(asker: Asker) -> Iterator[Draft]:
     """Yield one task: say in exactly three sentences what the passage tells, without any opinion."""
     chosen = telling_sentences(asker.passage, 3)
+    if sum(len(words_of(sentence.text)) for sentence in chosen) > 90:
+        return
     if len(chosen) == 3 and len(asker.passage.sentences) >= 8:
         yield Draft(
             question="Summarise the passage in exactly three sentences and at most 90 words, keeping its order "
@@ -27,16 +31,41 @@ def summaries(asker: Asker) -> Iterator[Draft]:
 
 def telling_sentences(passage: Passage, count: int) -> list[Sentence]:
     """Return the opening sentence and those that say most of what the passage keeps coming back to, in order."""
-    usable = [sentence for sentence in passage.asked() if 8 <= len(words_of(sentence.text)) <= 30]
-    usable = [sentence for sentence in usable if not POINTING.search(sentence.text)]
+    usable = [sentence for sentence in passage.asked() if 8 <= len(words_of(sentence.text)) <= 28]
+    usable = [sentence for sentence in usable if _clear(passage, sentence)]
     weight = Counter(word for sentence in passage.sentences for word in set(content_words(sentence.text)))
-    chosen: list[Sentence] = usable[:1] if usable and usable[0].index < 3 else []
-    ranked = sorted(usable, key=lambda s: (-_weight(s, weight), s.index))
+    spoken = {sentence.speaker for sentence in passage.sentences} - {""}
+    chosen: list[Sentence] = usable[:1] if usable and usable[0].index < (8 if spoken else 3) else []
+    opens = {sentence.paragraph: sentence.index for sentence in reversed(passage.sentences)}
+
+    def rank(sentence: Sentence) -> tuple[float, int]:
+        """Prefer a sentence that opens its paragraph, and one whose subject is plain."""
+        leading = 1.4 if opens[sentence.paragraph] == sentence.index else 1.0
+        plain = 1.3 if passage.clause(sentence) else 1.0
+        return -_weight(sentence, weight) * leading * plain, sentence.index
+
+    ranked = sorted(usable, key=rank)
     for apart in ("paragraph", "index"):
         for sentence in ranked:
-            if len(chosen) < count and all(getattr(sentence, apart) != getattr(other, apart) for other in chosen):
+            fresh = all(getattr(sentence, apart) != getattr(other, apart) for other in chosen)
+            if len(chosen) < count and fresh and sentence.text not in [other.text for other in chosen]:
                 chosen.append(sentence)
     return sorted(chosen, key=lambda sentence: sentence.index) if len(chosen) == count else []
+
+
+def _clear(passage: Passage, sentence: Sentence) -> bool:
+    """Whether everything the sentence speaks of is named in it."""
+    if POINTING.search(sentence.text) or _VAGUE.search(sentence.text):
+        return False
+    pronoun = _PRONOUN.search(sentence.text)
+    return pronoun is None or any(name.start < pronoun.start() for name in passage.names(sentence))
+
+
+_VAGUE = re.compile(
+    r"^The (?:" + "|".join(sorted(VAGUE)) + r")s?\b|\bthe (?:two|three|four) (?![a-z-]+s\b)|^The (?:other|remaining)\b|"
+    r"^(?:What|That|Whoever|Whatever) |, however,"
+)
+_PRONOUN = re.compile(r"\b(?:he|she|they|his|her)\b")
 
 
 def summary_of(passage: Passage, count: int) -> str:

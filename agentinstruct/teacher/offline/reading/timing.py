@@ -44,6 +44,20 @@ def years_between(sentences: tuple[Sentence, ...], question: str) -> tuple[int, 
     return None
 
 
+def first_to_last(sentences: tuple[Sentence, ...], question: str) -> tuple[list[tuple[str, int]], Found] | None:
+    """Answer how many years lie between the earliest and the latest of the events listed."""
+    match = re.search(r"between the earliest and the latest of these events: (.+)\?", question)
+    if match is None:
+        return None
+    told = [(event, year_of(sentences, event)) for event in match[1].split("; ")]
+    dated = [(event, *year) for event, year in told if year]
+    if len(dated) != len(told) or len(dated) < 2:
+        return None
+    years = [year for _, year, _ in dated]
+    answer = Found(str(max(years) - min(years)), tuple(sentence for _, _, sentence in dated))
+    return [(event, year) for event, year, _ in dated], answer
+
+
 def before_border(sentences: tuple[Sentence, ...], question: str) -> tuple[list[tuple[str, int]], int, Found] | None:
     """Answer `How many of these events took place before the year Y?` over a numbered list."""
     match = re.match(r"How many of these events took place before the year (\d{4})\?", question)

@@ -12,7 +12,6 @@ from agentinstruct.teacher.offline.material import Material
 from agentinstruct.teacher.offline.reading.asking import Asked, plain_questions
 from agentinstruct.teacher.offline.reading.passages import Passage, read_passage
 from agentinstruct.teacher.offline.reading.sentences import Sentence, words_of
-from agentinstruct.teacher.offline.reading.statements import POINTING
 
 _IRRELEVANT: dict[str, Any] = {"irrelevant": True, "title": "", "text": ""}
 _OPENING_WORDS = 25
@@ -49,7 +48,7 @@ def _dialogue(passage: Passage, chance: Random) -> tuple[str, str] | None:
             question = asked.get(stretch[0].index)
             plainly = question is not None and chance.random() < 0.8
             turns.append(f"{asks}: {question.question if question and plainly else openings[place % len(openings)]}")
-        turns.append(f"{tells}: {' '.join(sentence.text for sentence in stretch)}")
+        turns.append(f"{tells}: {_spoken(stretch)}")
     turns.append(f"{asks}: {chance.choice(_CLOSINGS)}")
     return f"A conversation: {subject}", "\n\n".join(turns)
 
@@ -77,7 +76,7 @@ def _subject(passage: Passage) -> str:
 def _stretches(passage: Passage, asked: dict[int, Asked]) -> list[list[Sentence]]:
     """Split the prose into turns: a new one at each paragraph and before each sentence that answers a question."""
     turns: list[list[Sentence]] = []
-    for sentence in (sentence for sentence in passage.sentences if len(sentence.words) > 2):
+    for sentence in (sentence for sentence in passage.sentences if len(sentence.words) > 1):
         fresh = not turns or turns[-1][-1].paragraph != sentence.paragraph
         answers = sentence.index in asked and len(turns[-1]) >= 2 if turns else False
         if fresh or (answers and not sentence.leans):
@@ -88,8 +87,8 @@ def _stretches(passage: Passage, asked: dict[int, Asked]) -> list[list[Sentence]
 
 
 def _meeting(passage: Passage, chance: Random) -> tuple[str, str] | None:
-    """Let members report on the passage paragraph by paragraph to a chair who asks and sums up."""
-    told = [sentence for sentence in passage.sentences if len(sentence.words) > 2]
+    """Let members report on the passage paragraph by paragraph to a chair who calls on each of them."""
+    told = [sentence for sentence in passage.sentences if len(sentence.words) > 1]
     parts = [list(group) for _, group in groupby(told, key=lambda sentence: sentence.paragraph)]
     parts = [part for part in parts if len(part) >= 2]
     if not 3 <= len(parts) <= 9:
@@ -101,18 +100,29 @@ def _meeting(passage: Passage, chance: Random) -> tuple[str, str] | None:
         f"{chair}: Welcome, everyone. There is one item on the agenda today, “{subject}”. Each of you has "
         f"prepared a part of it. {members[0]}, please begin."
     ]
+    thanks, calls = chance.sample(_THANKS, len(_THANKS)), chance.sample(_CALLS, len(_CALLS))
     for place, part in enumerate(parts):
-        member = members[place % 3]
-        lines.append(f"{member}: {' '.join(sentence.text for sentence in part)}")
+        member, coming = members[place % 3], members[(place + 1) % 3]
+        lines.append(f"{member}: {_spoken(part)}")
         if place + 1 < len(parts):
-            coming = members[(place + 1) % 3]
-            lines.append(f"{chair}: {chance.choice(_THANKS).format(member=member)} {coming}, you have the next part.")
-    kept = next((s for part in reversed(parts) for s in part if s.stands_alone and not POINTING.search(s.text)), None)
-    closing = f" Let the minutes keep this point in particular. {kept.text}" if kept else ""
-    lines.append(f"{chair}: Thank you all.{closing}")
+            words = f"{thanks[place % len(thanks)]} {calls[place % len(calls)]}"
+            lines.append(f"{chair}: {words.format(member=member, coming=coming)}")
+    lines.append(f"{chair}: {chance.choice(_ENDS)}")
     return f"A meeting: {subject}", "\n\n".join(lines)
 
 
+def _spoken(sentences: list[Sentence]) -> str:
+    words = " ".join(sentence.text for sentence in sentences)
+    return words[:1].upper() + words[1:]
+
+
 _THANKS = ("Thank you, {member}.", "That was clear, {member}, thank you.", "Thank you, {member}, that is noted.")
+_CALLS = ("{coming}, you have the next part.", "{coming}, please go on.", "Shall we hear from {coming}?",
+          "Over to you, {coming}.")  # fmt: skip
+_ENDS = (
+    "Thank you all. If there are no questions, that closes the item.",
+    "Thank you, everyone. That was the last part, so I close the meeting.",
+    "That completes the item. Thank you all for coming so well prepared.",
+)
 
 _FORMS: dict[str, Callable[[Passage, Random], tuple[str, str] | None]] = {"dialogue": _dialogue, "meeting": _meeting}

@@ -1,0 +1,120 @@
+"""Making an item harder: one more option, one more step, or less room."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+from typing import Any
+
+from agentinstruct.teacher.offline.reading.choosing import verdict_on
+from agentinstruct.teacher.offline.reading.counting import earliest_to_latest, spans_of_years
+from agentinstruct.teacher.offline.reading.drafts import Asker
+from agentinstruct.teacher.offline.reading.items import Item
+from agentinstruct.teacher.offline.reading.responses import answer
+from agentinstruct.teacher.offline.reading.sentences import split_sentences, words_of
+from agentinstruct.teacher.offline.reading.short_answers import two_steps
+from agentinstruct.teacher.offline.reading.statements import (
+    POINTING,
+    Statement,
+    false_statement,
+    order_statements,
+    true_statements,
+)
+
+_SHORTER = (
+    "Summarise the passage in exactly two sentences and at most 60 words, keeping its order and adding no opinion."
+)
+
+
+def harden(item: Item, chance: Random) -> str | None:
+    """Suggest a further option, or a question in place of this one; None where neither would come out well."""
+    if item.form == "multiple_choice" and 3 <= len(item.options) <= 5:
+        option = _further_option(item, chance)
+        return f"Add the option “{option}”, which only a careful reader tells from the right one." if option else None
+    question = _harder_question(item, chance)
+    return f"Ask instead: “{question}”" if question and rephrased(item, question) else None
+
+
+def _harder_question(item: Item, chance: Random) -> str | None:
+    asker = Asker(item.passage, chance, 1)
+    match item.form:
+        case "short_answer" if item.question.startswith("In which year "):
+            proof = item.response.evidence[0]
+            spans = [draft.question for draft in spans_of_years(asker) if draft.evidence[1] == proof]
+            return spans[0] if spans else None
+        case "short_answer":
+            return next(
+                (draft.question for draft in two_steps(asker) if _asks_the_same(item, draft.question, draft.answer)),
+                None,
+            )
+        case "number" if item.question.startswith("Going by the years"):
+            return next((draft.question for draft in earliest_to_latest(asker)), None)
+        case "true_false":
+            return _joined(item, chance)
+        case "open" if "in exactly three sentences" in item.question:
+            return _SHORTER
+    return None
+
+
+def _asks_the_same(item: Item, question: str, key: str) -> bool:
+    return key == item.key and item.question.startswith(re.sub(r"the person who .+", "", question).strip())
+
+
+def _joined(item: Item, chance: Random) -> str | None:
+    """Return the statement joined with a true one about another sentence: both are to be weighed."""
+    if re.search(r"enough information|, and | before ", item.question) or len(words_of(item.question)) > 20:
+        return None
+    proofs = [sentence for sentence in item.passage.sentences if sentence.text in item.response.evidence]
+    claims = [
+        claim
+        for claim in true_statements(item.passage)
+        if len(words_of(claim.text)) <= 16
+        and not re.search(r"[,“]| before | and ", claim.text)
+        and all(claim.sentence.paragraph != proof.paragraph for proof in proofs)
+    ]
+    if not claims:
+        return None
+    claim = chance.choice(claims)
+    first, second = (
+        (item.question.strip(), claim.text) if chance.random() < 0.5 else (claim.text, item.question.strip())
+    )
+    return f"{first.rstrip('.')}, and {item.passage.inside(second)}"
+
+
+def _further_option(item: Item, chance: Random) -> str | None:
+    odd_is_false = re.search(r"EXCEPT|cannot be true", item.question) is not None
+    if not odd_is_false and not re.search(r"must be true|Which of these statements", item.question):
+        return None
+    true = [claim for claim in true_statements(item.passage) if not POINTING.search(claim.text)]
+    chance.shuffle(true)
+    dated = [claim for claim, _ in order_statements(item.passage, chance) if claim.true is odd_is_false]
+    if "stated" in item.question:
+        dated = []
+    false = [false_statement(item.passage, claim, chance) for claim in true]
+    verdicts = [verdict_on(item.passage, option) for option in item.options]
+    used = {sentence for verdict in verdicts if verdict for sentence in verdict[1]}
+    claims: list[Statement | None] = [*dated, *(true if odd_is_false else false)]
+    for claim in claims:
+        if claim and "“" not in claim.text and claim.sentence.text not in used and widened(item, claim.text):
+            return claim.text
+    return None
+
+
+def widened(item: Item, option: str) -> dict[str, Any] | None:
+    """Return the item with one more option, if the right one stays the only right one."""
+    options = (*item.options, option)
+    after = answer(item.passage, item.question, options)
+    one = after.answerable and len(after.final) == 1 and option not in item.options
+    if not one or options[ord(after.final) - ord("A")] != item.key:
+        return None
+    return item.edit(options=options, answer=item.key)
+
+
+def rephrased(item: Item, question: str) -> dict[str, Any] | None:
+    """Return the item with another question, if the passage answers that one too."""
+    after = answer(item.passage, question, item.options)
+    reckoned = re.search(r"\bhow many years\b", question) is not None
+    if not after.answerable or question == item.question or (after.final != item.response.final and not reckoned):
+        return None
+    points = [sentence.rstrip(".") for sentence in split_sentences(after.words)] if item.form == "open" else []
+    return item.edit(question=question, answer="; ".join(points) if points else after.final)
