@@ -129,8 +129,10 @@ class Run:
     async def _dispatch(self, work: AsyncIterator[_Work]) -> None:
         slots = asyncio.Semaphore(self.options.teacher.concurrency)
         try:
-            while not self.stopped and not self._enough():
+            while True:
                 await slots.acquire()
+                if self.stopped or self._enough():
+                    break
                 each = await anext(work, None)
                 if each is None:
                     self.progress.all_read = True

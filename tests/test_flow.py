@@ -171,11 +171,13 @@ def test_a_target_counts_no_duplicates(tmp_path: Path, folder: Path) -> None:
 
 
 def test_a_target_holds_only_what_this_call_asks_for(tmp_path: Path, folder: Path) -> None:
-    other = write_flow(tmp_path / "others", {**_FILES, "flow.py": _FUNCTION.replace("Sayings", "Others")})
+    code = _FUNCTION.replace("Sayings", "Others").replace("{seed.text} {number}", "{number} of {seed.text}")
+    other = write_flow(tmp_path / "others", {**_FILES, "flow.py": code})
     generate(seeds(*_TEXTS), [other, folder], tmp_path / "run", teacher=Teacher(_echo))
+    write_flow(folder, {"sayer.md": "Say it.\n---\n{{ text }} {{ number }}"})
     options = TeacherOptions(teacher=Teacher(_echo), concurrency=1)
     summary = generate(seeds(*_TEXTS), [folder], tmp_path / "run", teacher=options, target=9)
-    assert summary.pairs == 9
+    assert (summary.items, summary.pairs) == (3, 9)
     assert {pair["skill"] for pair in pairs_of(tmp_path / "run")} == {"Sayings"}
 
 

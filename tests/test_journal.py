@@ -113,6 +113,10 @@ def test_the_earlier_seed_takes_a_claim_over_and_the_later_never_does(tmp_path: 
         assert not journal.claim("key", second)
         await journal.write()
         assert journal.claim("key", first)
+        assert journal.claim("other", first)
+        assert journal.claim("other", second), "the first claim is not yet written"
+        await journal.write()
+        assert not journal.claim("other", second)
 
     with Journal(tmp_path / "journal.sqlite") as journal:
         asyncio.run(claim(journal))

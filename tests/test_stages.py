@@ -256,7 +256,8 @@ def test_an_edit_that_comes_to_nothing_leaves_the_parent_and_is_counted(
 
 def test_what_is_made_unanswerable_is_not_refined_further(tmp_path: Path) -> None:
     goals = '[[goals]]\nname = "unanswerable"\naim = "decline"\nguidance = "."\n'
-    teacher = Teacher(lambda q: {"suggestions": ["x"]} if q.system == "suggest" else _edit(f"{q.user[-40:]}?"))
+    count = iter(range(100))
+    teacher = Teacher(lambda q: {"suggestions": ["x"]} if q.system == "suggest" else _edit(f"Why {next(count)}?"))
     run = _run(tmp_path, _REFINED + "goals='goals.toml'), rounds=3", teacher, "One.", **{"goals.toml": goals})
     assert [pair["lineage"]["round"] for pair in pairs_of(run)] == [0, 1]
 

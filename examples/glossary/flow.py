@@ -19,9 +19,10 @@ class Entry(BaseModel):
 async def glossary(seed: Seed, ask: Ask) -> AsyncIterator[Pair | Rejection]:
     """Pick a term with the sentence that says most about it, and explain it in a second step."""
     entry = await ask("picker", returns=Entry, passage=seed.text)
-    if entry.quote not in seed.text or entry.term.casefold() not in entry.quote.casefold():
+    folded = " ".join(entry.quote.split())
+    if folded not in " ".join(seed.text.split()) or entry.term.casefold() not in folded.casefold():
         yield Rejection(stage="verify", reason="not_quoted", detail=f"{entry.term}: {entry.quote}")
         return
-    explanation = await ask("explainer", passage=entry.quote, term=entry.term)
-    quoted = Verdict(check="quoted_from_passage", passed=True, detail=entry.quote)
+    explanation = await ask("explainer", passage=folded, term=entry.term)
+    quoted = Verdict(check="quoted_from_passage", passed=True, detail=folded)
     yield Pair.of(f"{seed.text}\n\nWhat does the text say about {entry.term}?", explanation, verdicts=(quoted,))

@@ -13,6 +13,10 @@ from agentinstruct.teacher.offline.wording import Wording
 _SHORT = re.compile(
     r"title|subject|topic|name|word|label|tag|keyword|term|category|head|theme|author|key|id$|kind|type"
 )
+_TERM = re.compile(
+    r"^(?:key_?)?(?:terms?|concepts?|words?|keywords?|headwords?|expressions?|phrases?)$|_(?:term|concept)$"
+)
+_QUOTE = re.compile(r"quot|sentence|definition|evidence|excerpt")
 _LINES = re.compile(r"^lines?$|verse|stanza")
 _LONG = re.compile(
     r"text|summary|poem|story|essay|body|passage|description|explanation|reason|response|content|article"
@@ -71,6 +75,10 @@ def fill_string(schema: dict[str, Any], wording: Wording, name: str, place: int)
 def _words(wording: Wording, name: str, place: int) -> str:
     if "question" in name or name == "problem":
         return f"What does the text say about {wording.subject if place == 0 else wording.name(place)}?"
+    if _TERM.search(name):
+        return wording.term(place)[0]
+    if _QUOTE.search(name):
+        return wording.term(place)[1]
     if _LINES.search(name):
         return wording.sentence(place)
     if _LONG.search(name):

@@ -45,7 +45,7 @@ class _Filler:
             return self._either({"anyOf": kinds}, "anyOf", name, place, depth)
         if kind in ("object", "array") or (kind is None and _guessed_kind(schema) in ("object", "array")):
             whole = self._object if (kind or _guessed_kind(schema)) == "object" else self._array
-            return whole(schema, name, depth)
+            return whole(schema, name, place, depth)
         return self._single(schema, kind or _guessed_kind(schema), name, place)
 
     def _single(self, schema: Schema, kind: str, name: str, place: int) -> Any:
@@ -102,10 +102,10 @@ class _Filler:
             solid = sorted(solid, key=lambda branch: branch.get("type") in ("object", "array") or "anyOf" in branch)
         return self.fill(solid[0], name, place, depth)
 
-    def _object(self, schema: Schema, name: str, depth: int) -> dict[str, Any]:
+    def _object(self, schema: Schema, name: str, place: int, depth: int) -> dict[str, Any]:
         required = schema.get("required", [])
         value = {
-            key: self.fill(inner, key, 0, depth + 1)
+            key: self.fill(inner, key, place, depth + 1)
             for key, inner in schema.get("properties", {}).items()
             if key in required or (depth < _DEEP and not self._same_again(inner))
         }
@@ -137,7 +137,7 @@ class _Filler:
         """Whether an optional field leads back into a definition and can be left at its default."""
         return "default" in schema and "$ref" in json.dumps(schema)
 
-    def _array(self, schema: Schema, name: str, depth: int) -> list[Any]:
+    def _array(self, schema: Schema, name: str, _place: int, depth: int) -> list[Any]:
         first = [self.fill(inner, name, place, depth + 1) for place, inner in enumerate(schema.get("prefixItems", []))]
         least, most = schema.get("minItems", 0), schema.get("maxItems", _USUAL_ITEMS)
         items = schema.get("items", {})

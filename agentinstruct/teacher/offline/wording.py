@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agentinstruct.records import content_hash
@@ -12,6 +13,7 @@ from agentinstruct.teacher.offline.reading.finding import content_words, share_f
 from agentinstruct.teacher.offline.reading.lexicon import STOP_WORDS
 from agentinstruct.teacher.offline.reading.passages import read_passage
 from agentinstruct.teacher.offline.reading.sentences import words_of
+from agentinstruct.teacher.offline.terms import terms_of
 
 _MATERIAL_FIRST = (
     "passage",
@@ -37,6 +39,8 @@ class Wording:
     names: tuple[str, ...]
     numbers: tuple[float, ...]
     subject: str
+    terms: tuple[tuple[str, str], ...]
+    """Terms, each with the sentence about it as the text writes it, line ends and all."""
 
     @classmethod
     def of(cls, material: Material) -> Wording:
@@ -59,6 +63,7 @@ class Wording:
             tuple(dict.fromkeys([*passage.kinds, *words])) or ("nothing",),
             tuple(dict.fromkeys(numbers)),
             title or _subject(text, words, tuple(passage.kinds)),
+            tuple(terms_of(passage)) or tuple(_line_terms(text)),
         )
 
     def mentions(self, word: str) -> bool:
@@ -77,6 +82,18 @@ class Wording:
         """Return a name or telling word; later rounds are numbered, so no two places are equal."""
         turn, at = divmod(place, len(self.names))
         return f"{self.names[at]} {turn + 1}" if turn else self.names[at]
+
+    def term(self, place: int) -> tuple[str, str]:
+        """Return a term and a quotation that holds it; once all are used, a name and any sentence."""
+        return self.terms[place] if place < len(self.terms) else (self.name(place), self.sentence(place))
+
+
+def _line_terms(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the longest word of each line of a text that has no sentences, with the line."""
+    for line in text.splitlines():
+        words = [word for word in words_of(line) if len(word) > 3 and word.isalpha()]
+        if len(words) > 2:
+            yield max(words, key=len), line.strip()
 
 
 def _subject(text: str, words: list[str], names: tuple[str, ...]) -> str:

@@ -12,8 +12,9 @@ from agentinstruct.teacher.offline.reading.choosing import verdict_on
 from agentinstruct.teacher.offline.reading.items import Item, key_of
 from agentinstruct.teacher.offline.reading.passages import Passage, read_passage
 from agentinstruct.teacher.offline.reading.responses import answer
+from agentinstruct.teacher.offline.reading.sentences import words_of
 from agentinstruct.teacher.offline.reading.spans import NUMBER_WORDS, Number, numbers_of
-from agentinstruct.teacher.offline.reading.statements import near_numbers
+from agentinstruct.teacher.offline.reading.statements import OPPOSITES, near_numbers, opposite_words
 
 CHANGE = re.compile(r"[Cc]hange “([^”]+)” to “([^”]+)” in the sentence “([^”]+)”")
 _TOLD_FROM_A_DATE = re.compile(
@@ -77,6 +78,10 @@ def _whole(figure: str) -> str:
 
 
 def _single(item: Item, chance: Random) -> Iterator[list[Change]]:
+    if item.form == "true_false":
+        sentence = item.response.evidence[-1]
+        turned = _turned(item.passage, sentence, item.question if item.key == "False" else "")
+        yield from ([change] for change in turned)
     first = item.key.split(" ", maxsplit=1)[0]
     if not (first[:1].isdigit() or first.lower() in NUMBER_WORDS or item.key in ("True", "False")):
         return
@@ -102,11 +107,29 @@ def _swaps(item: Item, chance: Random) -> Iterator[list[Change]]:
             if own[0]
             else ((verdict[1][0], option), (own[1][0], item.key))
         )
-        agreed = _agreed(item.passage, untold, false)
-        for number in _free(item.passage, told) if agreed else []:
-            if agreed and re.search(_whole(number.text), true):
+        agreed = _agreed(item.passage, untold, false) or next(iter(_turned(item.passage, untold, false)), None)
+        if agreed is None:
+            continue
+        for number in _free(item.passage, told):
+            if re.search(_whole(number.text), true):
                 figures = _like(item.passage, number, chance)
                 yield from ([agreed, Change(number.text, figure, told)] for figure in figures[:2])
+        yield from ([agreed, change] for change in _turned(item.passage, told) if re.search(_whole(change.old), true))
+
+
+def _turned(passage: Passage, sentence: str, towards: str = "") -> list[Change]:
+    """Return the changes of one word to its opposite that nothing else in the passage speaks against.
+
+    With `towards`, only those that make the sentence say what that statement says.
+    """
+    whole = words_of(passage.text.lower())
+    return [
+        Change(word, OPPOSITES[word], sentence)
+        for word in opposite_words(sentence)
+        if whole.count(word) == 1
+        and OPPOSITES[word] not in whole
+        and (not towards or OPPOSITES[word] in words_of(towards.lower()))
+    ]
 
 
 def _agreed(passage: Passage, sentence: str, statement: str) -> Change | None:

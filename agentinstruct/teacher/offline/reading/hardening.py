@@ -11,7 +11,7 @@ from agentinstruct.teacher.offline.reading.counting import earliest_to_latest, s
 from agentinstruct.teacher.offline.reading.drafts import Asker
 from agentinstruct.teacher.offline.reading.items import Item
 from agentinstruct.teacher.offline.reading.responses import answer
-from agentinstruct.teacher.offline.reading.sentences import split_sentences, words_of
+from agentinstruct.teacher.offline.reading.sentences import words_of
 from agentinstruct.teacher.offline.reading.short_answers import two_steps
 from agentinstruct.teacher.offline.reading.statements import (
     POINTING,
@@ -19,10 +19,6 @@ from agentinstruct.teacher.offline.reading.statements import (
     false_statement,
     order_statements,
     true_statements,
-)
-
-_SHORTER = (
-    "Summarise the passage in exactly two sentences and at most 60 words, keeping its order and adding no opinion."
 )
 
 
@@ -51,8 +47,6 @@ def _harder_question(item: Item, chance: Random) -> str | None:
             return next((draft.question for draft in earliest_to_latest(asker)), None)
         case "true_false":
             return _joined(item, chance)
-        case "open" if "in exactly three sentences" in item.question:
-            return _SHORTER
     return None
 
 
@@ -116,5 +110,4 @@ def rephrased(item: Item, question: str) -> dict[str, Any] | None:
     reckoned = re.search(r"\bhow many years\b", question) is not None
     if not after.answerable or question == item.question or (after.final != item.response.final and not reckoned):
         return None
-    points = [sentence.rstrip(".") for sentence in split_sentences(after.words)] if item.form == "open" else []
-    return item.edit(question=question, answer="; ".join(points) if points else after.final)
+    return item.edit(question=question, answer=after.final)

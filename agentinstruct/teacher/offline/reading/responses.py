@@ -204,7 +204,7 @@ def _declined(passage: Passage, question: str) -> Response:
 
 _SILENT = "The passage does not tell enough to answer this."
 _SILENCE = (
-    (r"\bhow many years after\b", "The passage does not date both events, so the years between them cannot be told."),
+    (r"\bhow many years after\b", "The passage does not date both events, so the time between them is not known."),
     (r"^In which year\b", "The passage does not give the year."),
     (r"^On which day\b", "The passage does not give the day."),
     (r"^Where\b", "The passage does not say where."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 from agentinstruct.teacher.offline.reading.events import DATE_PHRASE, events_of
@@ -82,8 +83,8 @@ def true_statements(passage: Passage) -> list[Statement]:
             if _SECOND_CLAUSE.match(following) and len(words_of(clause.statement)) >= 6:
                 text = clause.statement + "."
         unsure = re.search(r"\b(?:if|unless|believed|thought|supposed|may|might|perhaps)\b", text)
-        unsure = unsure or _VAGUE_OPENING.search(text)
-        if 6 <= len(words_of(text)) <= 28 and not (unsure or POINTING.search(text) or _POINTS_BACK.search(text)):
+        vague = _VAGUE_OPENING.search(text) or POINTING.search(text)
+        if 6 <= len(words_of(text)) <= 28 and not (unsure or vague or _POINTS_BACK.search(text)):
             found.append(Statement(text, True, sentence))
     return found
 
@@ -181,9 +182,9 @@ def _changeable(text: str, number: Number) -> bool:
         + r") $",
         before,
     )
-    part_of_name = part_of_name or re.search(r"[A-Za-z]-$|\b(?:type|class|grade|phase|level) $", before)
+    labelled = re.search(r"[A-Za-z]-$|\b(?:type|class|grade|phase|level) $", before)
     address = re.match(r"(?:,? [A-Z]|,? BC|,? AD|–|-)", after) and not _MONTH_AFTER.match(after)
-    return number.value > 1 and not part_of_name and not address and not _ROUND.search(before)
+    return number.value > 1 and not (part_of_name or labelled) and not address and not _ROUND.search(before)
 
 
 def _capital(words: str, start: int) -> str:
@@ -209,25 +210,31 @@ def _other_name(passage: Passage, text: str, chance: Random) -> str | None:
 
 _FIXED = re.compile(
     r"\b(?:best|worst|most|least|well)[- ]known\b|\b(?:deep|light|dark) (?:blue|red|green|brown|sleep)\b|"
-    r"\b(?:high|low) tides?\b|\bhigh (?:school|street|priest)\b",
+    r"\b(?:success|failure) rate\b|\b(?:keep|keeps|kept|no) longer\b|\b(?:high|low) tides?\b|"
+    r"\bhigh (?:school|street|priest)\b",
     re.I,
 )
 """Phrases in which the opposite word makes no sense, or makes no difference."""
 
 
 def _opposite(passage: Passage, text: str, chance: Random) -> str | None:
-    words = words_of(text)
-    usable = [
-        word
-        for word in words
-        if word in OPPOSITES and word not in _AMBIGUOUS and words.count(word) == 1 and OPPOSITES[word] not in words
-    ]
-    if not usable or re.search(r"\b(?:not|no|never|than|both|either|whether)\b", text):
+    words = opposite_words(text)
+    if not words:
         return None
-    if _FIXED.search(text):
-        return None
-    word = chance.choice(usable)
-    article = re.search(rf"\b(an?) {word}\b", text)
-    if article and (article[1] == "an") != (OPPOSITES[word][0] in "aeiou"):
-        return None
+    word = chance.choice(words)
     return re.sub(rf"\b{word}\b", OPPOSITES[word], text)
+
+
+def opposite_words(text: str) -> list[str]:
+    """Return the words of a statement whose opposite, put in their place, makes it false and leaves it sound."""
+    if re.search(r"\b(?:not|no|never|than|both|either|whether)\b", text) or _FIXED.search(text):
+        return []
+    words = words_of(text)
+    single = [word for word in words if word in OPPOSITES and word not in _AMBIGUOUS and words.count(word) == 1]
+    articles = {word: before.lower() for before, word in pairwise(words)}
+    return [
+        word
+        for word in single
+        if OPPOSITES[word] not in words
+        and (articles.get(word) not in ("a", "an") or (articles[word] == "an") == (OPPOSITES[word][0] in "aeiou"))
+    ]
