@@ -181,7 +181,11 @@ class Ask:
         return result
 
     def is_new(self, instruction: str) -> bool:
-        """Claim an instruction: False when this item, or the item of an earlier seed, already has the same one."""
+        """Claim an instruction: False when this item, or the item of an earlier seed, already has the same one.
+
+        Whoever asks yields the pair, or a `Rejection` called `duplicate`: only so can the run see later that an
+        instruction was refused for a holder that has lost it.
+        """
         key = instruction_key(instruction)
         if key in self._item.claimed:
             return False

@@ -22,14 +22,16 @@ from autogen_core.models import ChatCompletionClient
 from agentinstruct.dataset import Counts
 from agentinstruct.errors import AgentInstructError, ConfigurationError, SeedError
 from agentinstruct.estimates import Estimate, estimate_run
+from agentinstruct.intake import all_seeds
 from agentinstruct.journal import Journal
 from agentinstruct.library import Skill, find_flow
 from agentinstruct.manifest import locked, read_manifest, write_card, write_manifest
 from agentinstruct.options import RunOptions, TeacherOptions
 from agentinstruct.previews import Preview, preview_item
+from agentinstruct.progress import Progress
 from agentinstruct.readers import ReadOptions, Skipped
 from agentinstruct.records import Pair, Seed
-from agentinstruct.run import Progress, Run, all_seeds
+from agentinstruct.run import Run
 from agentinstruct.settle import settle
 from agentinstruct.stack import TeacherStack
 from agentinstruct.teacher.prices import Prices

@@ -6,27 +6,21 @@ ever lost. The event loop reads through its own connection. The journal knows no
 
 from __future__ import annotations
 
-import asyncio
-import queue
 import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import TypeAdapter
 
-from agentinstruct.errors import AgentInstructError, ConfigurationError
+from agentinstruct.errors import ConfigurationError
+from agentinstruct.group_writer import GroupWriter, Statement
 from agentinstruct.records import Pair, Rejection, Seed, content_hash
 from agentinstruct.teacher.journaled import Exchange
 
 FORMAT = "1"
-_GROUP = 512
-"""Most writes in one commit: 12,500 records a second at 512, 234 at one (SQLite WAL, synchronous=FULL)."""
-
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seeds (id TEXT PRIMARY KEY, seed TEXT NOT NULL) WITHOUT ROWID;
@@ -81,10 +75,7 @@ class Journal:
             raise ConfigurationError(f"cannot open {path} to write: {error}; see its permissions and space") from error
         except sqlite3.DatabaseError as error:
             raise ConfigurationError(f"{path} is no readable journal: {error}; move it away to start anew") from error
-        self._work: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
-        self._broken: Exception | None = None
-        self._thread = threading.Thread(target=self._write_forever, name="journal", daemon=True)
-        self._thread.start()
+        self._writer = GroupWriter(self._connect, str(path))
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
@@ -112,65 +103,18 @@ class Journal:
 
     def close(self) -> None:
         """Commit what is queued and close."""
-        self._work.put(None)
-        self._thread.join()
+        self._writer.close()
         self._reader.close()
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def post(self, statement: str, values: Sequence[object] = ()) -> None:
         """Queue a write without waiting for it; it is committed before any later write."""
-        if self._broken:
-            raise self._failure()
-        self._work.put(_Write(((statement, values),), None))
+        self._writer.post((statement, values))
 
-    async def write(self, *statements: tuple[str, Sequence[object]]) -> None:
+    async def write(self, *statements: Statement) -> None:
         """Make all `statements` one atomic write; return when it, and all before it, would survive a crash."""
-        if self._broken:
-            raise self._failure()
-        future = asyncio.get_running_loop().create_future()
-        self._work.put(_Write(statements, future))
-        await future
-
-    def _failure(self) -> AgentInstructError:
-        return AgentInstructError(f"cannot write {self.path}: {self._broken}; see its space and run again")
-
-    def _write_forever(self) -> None:
-        connection = self._connect()
-        with suppress(_Closed):
-            while True:
-                group = self._next_group()
-                if self._broken:  # what comes after a write that failed may build on it
-                    _resolve(group, self._failure())
-                    continue
-                try:
-                    connection.execute("BEGIN")
-                    for write in group:
-                        for statement, values in write.statements:
-                            connection.execute(statement, values)
-                    connection.execute("COMMIT")
-                except Exception as error:  # whatever it is, those who wait must hear of it
-                    self._broken = error
-                    with suppress(sqlite3.Error):
-                        connection.rollback()
-                _resolve(group, self._failure() if self._broken else None)
-        connection.close()
-
-    def _next_group(self) -> list[_Write]:
-        first = self._work.get()
-        if first is None:
-            raise _Closed
-        group = [first]
-        while len(group) < _GROUP:
-            try:
-                write = self._work.get_nowait()
-            except queue.Empty:
-                break
-            if write is None:
-                self._work.put(None)
-                break
-            group.append(write)
-        return group
+        await self._writer.write(*statements)
 
     async def record(self, item: int, exchange: Exchange) -> None:
         """Keep a reply of `item`."""
@@ -304,8 +248,12 @@ class Journal:
         return {model: (calls, prompt, completion) for model, calls, prompt, completion in rows}
 
     def uses_tools(self) -> bool:
-        """Tell whether any finished pair calls tools."""
-        return self._row("SELECT 1 FROM outcomes WHERE pairs LIKE '%\"tool_calls\":[{%' LIMIT 1") is not None
+        """Tell whether any finished pair in scope calls tools."""
+        found = self._row(
+            "SELECT 1 FROM outcomes JOIN items ON items.id = outcomes.item "
+            "WHERE items.position IS NOT NULL AND outcomes.pairs LIKE '%\"tool_calls\":[{%' LIMIT 1"
+        )
+        return found is not None
 
 
 class ItemRecorder:
@@ -323,33 +271,3 @@ class ItemRecorder:
     async def record(self, exchange: Exchange) -> None:
         """Keep a new reply."""
         await self._journal.record(self._item, exchange)
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    statements: Sequence[tuple[str, Sequence[object]]]
-    future: asyncio.Future[None] | None
-
-
-class _Closed(Exception):
-    pass
-
-
-def _resolve(group: list[_Write], failure: Exception | None) -> None:
-    """Tell everyone who waits for this commit how it went, with one call into their loop."""
-    waiting = [write.future for write in group if write.future is not None]
-    if not waiting:
-        return
-
-    def settle() -> None:
-        for future in waiting:
-            if future.cancelled():
-                continue
-            if failure:
-                future.set_exception(failure)
-                future.exception()  # a write nobody awaits must not warn when it is collected
-            else:
-                future.set_result(None)
-
-    with suppress(RuntimeError):  # the loop may be gone after a second Ctrl-C
-        waiting[0].get_loop().call_soon_threadsafe(settle)

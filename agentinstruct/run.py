@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import traceback
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Set
-from dataclasses import dataclass, field
-from itertools import chain, islice
-from pathlib import Path
-from typing import cast
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from itertools import islice
 
 from agentinstruct.agent import Ask, Item
 from agentinstruct.dataset import Counts, publish, writing
@@ -19,19 +15,18 @@ from agentinstruct.errors import (
     BudgetExceeded,
     ConfigurationError,
     RunStopped,
-    SeedError,
     TeacherError,
     TeacherRefused,
 )
-from agentinstruct.journal import ItemRecorder, Journal, item_id
+from agentinstruct.intake import first_seeds
+from agentinstruct.journal import Journal, item_id
 from agentinstruct.library import Skill
 from agentinstruct.options import RunOptions
-from agentinstruct.readers import ReadOptions, Skipped, read_seeds
-from agentinstruct.readers.duplicates import Duplicates
+from agentinstruct.progress import CountingRecorder, Progress
+from agentinstruct.readers import Skipped
 from agentinstruct.records import Pair, Rejection, Seed, content_hash
 from agentinstruct.settle import first_unjustified, settle
 from agentinstruct.stack import TeacherStack
-from agentinstruct.teacher.journaled import Exchange
 
 _CHUNK = 16
 """Seeds read ahead in a thread, so that parsing a long PDF does not hold up the questions in flight."""
@@ -39,31 +34,6 @@ _NAMED = 3
 """Unused seeds of a kind that are named; there may be thousands."""
 _FLUSH = 1_000
 """Finished items passed over before a wait for the journal, so that its queue stays short."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """What a run has done so far; read by whoever shows it. Dataset counts are provisional until it is published."""
-
-    started: float = field(default_factory=time.monotonic)
-    seeds: int = 0
-    items: int = 0
-    done: int = 0
-    failed: int = 0
-    running: int = 0
-    reused: int = 0
-    pairs: int = 0
-    rejections: Counter[str] = field(default_factory=Counter)
-    calls: int = 0
-    replayed: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    usage: dict[str, tuple[int, int, int]] = field(default_factory=dict)
-    skipped: int = 0
-    unused: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    """Where the seeds that no chosen flow takes are, by kind; only the first of each kind are named."""
-    unused_count: Counter[str] = field(default_factory=Counter)
-    all_read: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +160,7 @@ class Run:
         return _Work(skill=skill, seed=seed, item=item, fingerprint=fingerprint)
 
     async def _seeds(self) -> AsyncIterator[Seed]:
-        seeds = _read(self.options, {kind for skill in self.skills for kind in skill.flow.kinds})
+        seeds = first_seeds(self.options, {kind for skill in self.skills for kind in skill.flow.kinds})
         while chunk := await asyncio.to_thread(lambda: list(islice(seeds, _CHUNK))):
             for each in chunk:
                 if isinstance(each, Seed):
@@ -238,7 +208,7 @@ class Run:
             run_seed=self.options.run_seed,
             prompts=work.skill.prompts,
             teachers=self.stack.teachers,
-            recorder=_Counting(self.journal, work.item, self.progress),
+            recorder=CountingRecorder(self.journal, work.item, self.progress),
             claim=claim or (lambda key: self.journal.claim(key, work.item)),
         )
         pairs: list[Pair] = []
@@ -275,63 +245,3 @@ class Run:
         seed = self.journal.seed(seed_id)
         fingerprint = content_hash(skill.fingerprint, self._settings, seed.text, seed.meta)
         return _Work(skill=skill, seed=seed, item=item_id(skill.name, seed_id), fingerprint=fingerprint)
-
-
-class _Counting(ItemRecorder):
-    """Counts what an item asks into the run's progress."""
-
-    def __init__(self, journal: Journal, item: int, progress: Progress) -> None:
-        super().__init__(journal, item)
-        self._progress = progress
-
-    def find(self, key: str) -> str | None:
-        """Return a recorded reply, counting it as replayed."""
-        known = super().find(key)
-        self._progress.replayed += known is not None
-        return known
-
-    async def record(self, exchange: Exchange) -> None:
-        """Keep a new reply, counting it and its tokens."""
-        await super().record(exchange)
-        progress = self._progress
-        progress.calls += 1
-        progress.prompt_tokens += exchange.prompt_tokens
-        progress.completion_tokens += exchange.completion_tokens
-        calls, prompt, completion = progress.usage.get(exchange.model, (0, 0, 0))
-        progress.usage[exchange.model] = (
-            calls + 1,
-            prompt + exchange.prompt_tokens,
-            completion + exchange.completion_tokens,
-        )
-
-
-def _read(options: RunOptions, kinds: Set[str]) -> Iterator[Seed | Skipped]:
-    """Yield seeds as given or read, at most `limit` of those that a chosen flow takes."""
-    left = options.limit
-    for each in all_seeds(options.seeds, options.reading):
-        yield each
-        if left is not None and isinstance(each, Seed) and each.kind in kinds:
-            left -= 1
-            if not left:
-                return
-
-
-def all_seeds(given: Iterable[str | Path | Seed], reading: ReadOptions) -> Iterator[Seed | Skipped]:
-    """Yield seeds, read or given as records, each text and each id once; raises `SeedError` if there are none."""
-    seeds = iter(given)
-    first = next(seeds, None)
-    if first is None:
-        raise SeedError("no seeds were given: name files, folders, globs or hf:NAME, or pass Seed records")
-    everything = chain([first], seeds)
-    if isinstance(first, Seed):
-        yield from _distinct(cast(Iterator[Seed], everything))
-    else:
-        yield from read_seeds(cast(list[str], list(everything)), options=reading)
-
-
-def _distinct(seeds: Iterator[Seed]) -> Iterator[Seed | Skipped]:
-    earlier = Duplicates()
-    for seed in seeds:
-        place = seed.source or f"seed {seed.id}"
-        reason = earlier.reason(seed, place)
-        yield Skipped(source=place, reason=reason) if reason else seed

@@ -17,7 +17,22 @@ HEAVY = ("torch", "sentence_transformers", "faiss", "datasets", "trl", "ray")
 # From the faces down; a module imports only from layers below its own, and from its own layer.
 LAYERS: list[set[str]] = [
     {"cli", "view"},
-    {"api", "run", "journal", "dataset", "settle", "stack", "manifest", "card", "exports", "estimates", "previews"}
+    {
+        "api",
+        "run",
+        "journal",
+        "group_writer",
+        "intake",
+        "progress",
+        "dataset",
+        "settle",
+        "stack",
+        "manifest",
+        "card",
+        "exports",
+        "estimates",
+        "previews",
+    }
     | {"options", "authoring"},
     {"flow", "stages", "library"},
     {"agent", "typed", "prompts", "replies"},

@@ -32,6 +32,8 @@ _FINISH: Mapping[object, FinishReasons] = {
     "tool_calls": "function_calls",
     "function_call": "function_calls",
 }
+_MOST_TOKENS = 100_000_000
+"""More than any call has; a count beyond it is a lie."""
 
 
 def request_body(messages: Sequence[LLMMessage], options: RequestOptions) -> dict[str, Any]:
@@ -134,9 +136,11 @@ def _calls(calls: object) -> list[FunctionCall]:
 
 
 def _usage(usage: object) -> RequestUsage:
-    """Read the token counts; zeros where the server tells none."""
+    """Read the token counts; zeros where the server tells none that could be true, and the budget rates the worst."""
     match usage:
-        case {"prompt_tokens": int() as prompt, "completion_tokens": int() as completion}:
+        case {"prompt_tokens": int() as prompt, "completion_tokens": int() as completion} if (
+            0 <= prompt <= _MOST_TOKENS and 0 <= completion <= _MOST_TOKENS
+        ):
             return RequestUsage(prompt_tokens=prompt, completion_tokens=completion)
         case _:
             return RequestUsage(prompt_tokens=0, completion_tokens=0)

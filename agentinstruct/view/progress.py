@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from agentinstruct.run import Progress, Run
+from agentinstruct.progress import Progress
+from agentinstruct.run import Run
 
 _LIVE_EVERY = 0.25
 _LINE_EVERY = 10.0

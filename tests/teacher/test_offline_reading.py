@@ -208,6 +208,98 @@ def test_the_judge_passes_a_summary_of_the_passage_and_no_other_text() -> None:
     assert not ask("Judgement", **sections, answer=item["answer"], response=strange)["passed"]
 
 
+@pytest.mark.parametrize(
+    ("response", "fault"),
+    [
+        ("The bridge was 92 metres long. The bridge was 92 metres long. Thomas Reed was born in Derby.", "twice"),
+        ("The bridge was 92 metres long. Thomas Reed was born in Derby.", "2 sentences"),
+        (
+            "Thomas Reed was born in Derby. Samuel Okell built a chain bridge. The bridge was 92 metres long.",
+            "order",
+        ),
+    ],
+)
+def test_the_judge_fails_a_summary_that_breaks_the_form_asked_for(response: str, fault: str) -> None:
+    item = questions(BRIDGE, "constrained_summary")[0]
+    verdict = ask("Judgement", passage=BRIDGE, question=item["question"], answer="", response=response)
+    assert not verdict["passed"] and fault in verdict["reason"]
+
+
+@pytest.mark.parametrize("form", ["dialogue", "meeting"])
+def test_a_conversation_says_no_sentence_of_the_seed_twice(form: str) -> None:
+    system = (FLOW / "transform" / f"{form}.md").read_text("utf-8").partition("\n---\n")[0]
+    long = BRIDGE + "\nThe town has three schools. The oldest school was founded in 1650. It stands near the river.\n"
+    passage = ask("Passage", system, seed=long)["text"]
+    for told in re.findall(r"[A-Z][^.]+\.", " ".join(long.split())):
+        assert passage.count(told) <= 1
+    said = questions(passage, "constrained_summary")
+    assert not said or "item" not in respond(passage, said[0]["question"])["response"]
+
+
+def test_a_refusal_does_not_list_the_speakers_of_a_conversation() -> None:
+    talk = "Nora: Good evening.\n\nIdris: The chain bridge carried few carts. The bridge was opened by Anna Brandt."
+    response = respond(talk, "Who was Samuel Okell, according to the passage?")["response"]
+    assert response.startswith("The passage does not say who Samuel Okell was.")
+    assert "Nora" not in response and "Idris" not in response
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        "Useful for speeding up computations that would take too long in the main loop of a program.",
+        "Only architecture any packages need to be rebuilt in the third phase of the change.",
+        "Creates the structures needed to manage the definitions that are included in one file.",
+        "Searches for an element called name and returns the value that belongs to that element .",
+    ],
+)
+@pytest.mark.parametrize("name", ["critical_true_false", "vocabulary_fill_blank", "literal_answer"])
+def test_a_sentence_without_its_subject_is_not_asked_about(fragment: str, name: str) -> None:
+    assert questions(fragment + "\n", name) == []
+
+
+def test_a_participle_is_not_taken_for_the_verb() -> None:
+    passage = "The data returned should be handled as constant values by every caller of the third interface."
+    assert questions(passage, "literal_answer") == []
+
+
+def test_a_false_statement_changes_no_name_and_no_share_beyond_the_whole() -> None:
+    encodings = "Every ASCII file from the last century is already a valid UTF-8 file. Of all pages 97 per cent use it."
+    for name in ("critical_true_false", "cannot_be_true"):
+        for item in questions(encodings, name, count=4):
+            assert not re.search(r"UTF-(?!8)|1\d\d per cent", item["question"])
+
+
+def test_two_changes_turn_a_choice_of_statements() -> None:
+    passage = BRIDGE.replace("92 metres", "46 metres").replace("14 arches", "38 arches")
+    item = questions(passage, "except_question", count=1)[0]
+    lettered = "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, item["options"], strict=False))
+    kind = ({"name": "except_question", "form": "multiple_choice"}, "guidance")
+    sections: dict[str, Any] = {"goal": ({"name": "change_answer"}, "aim"), "question_type": kind}
+    sections |= {"passage": passage, "question": item["question"], "options": lettered, "answer": item["answer"]}
+    for suggestion in ask("Suggestions", **sections)["suggestions"]:
+        edit = ask("Edit", **sections, suggestion=suggestion)
+        letter = respond(edit["passage"], item["question"], edit["options"])["final_answer"]
+        assert edit["answer"] != item["answer"] and edit["options"][LETTERS.index(letter)] == edit["answer"]
+
+
+def test_a_harder_statement_holds_two_claims_and_keeps_its_verdict() -> None:
+    edits = refined("harder", "critical_true_false")
+    assert edits
+    for item, edit, _ in edits:
+        assert ", and " in edit["question"] and edit["answer"] == item["answer"]
+        assert respond(BRIDGE, edit["question"])["final_answer"] == item["answer"]
+
+
+def test_a_harder_gap_lacks_two_words() -> None:
+    passage = "The engineer wrote down how several satirical pamphlets mocked the company before it was closed again."
+    kind = ({"name": "vocabulary_fill_blank", "form": "fill_blank"}, "guidance")
+    sections: dict[str, Any] = {"goal": ({"name": "harder"}, "aim"), "question_type": kind, "passage": passage}
+    sections["question"] = passage.replace("pamphlets", "____")
+    edit = ask("Edit", **sections, suggestion=ask("Suggestions", **sections)["suggestions"][0])
+    assert edit["answer"] == "satirical pamphlets"
+    assert respond(passage, edit["question"])["final_answer"] == "satirical pamphlets"
+
+
 @settings(max_examples=60, deadline=None)
 @given(text=st.text(max_size=300), reply=st.sampled_from(sorted(ANSWERERS)), name=st.sampled_from(sorted(TYPES)))
 def test_no_text_whatever_makes_it_stumble(text: str, reply: str, name: str) -> None:

@@ -153,6 +153,24 @@ def test_the_words_come_from_the_material_and_suit_the_field() -> None:
     assert card.metres == 24
 
 
+def test_a_term_stands_in_the_quotation_beside_it_and_the_quotation_in_the_text() -> None:
+    class Entry(BaseModel):
+        term: str
+        quote: str
+
+    class Glossary(BaseModel):
+        entries: list[Entry] = Field(min_length=2, max_length=2)
+
+    text = (
+        "A lock is a chamber with\nwatertight gates. Nobody likes waiting. The Caen Hill flight\nhas 29 locks in a row."
+    )
+    material = Material.of("", f"<passage>\n{text}\n</passage>")
+    glossary = Glossary.model_validate(fill_schema(Glossary.model_json_schema(), material))
+    assert glossary.entries[0].term == "lock" and len({entry.term for entry in glossary.entries}) == 2
+    for entry in glossary.entries:
+        assert entry.term in entry.quote and entry.quote in text and len(entry.term.split()) <= 4
+
+
 @pytest.mark.parametrize(
     "pattern", [r"^\d{4}-\d{2}$", r"^(yes|no)$", r"^[A-Z][a-z]+$", r"^#[0-9a-f]{6}$", r"^\w+@\w+\.com$", r"^a?b*c+$"]
 )

@@ -52,7 +52,7 @@ _HUMAN = re.compile(
     r"boy|girl|friend|crew|team|"
     r"director|scholar|merchant|chief|thief|brother|sister|wife|husband|son|daughter|mother|father|constable|"
     r"maid|widow|authorities|"
-    r"government|parliament|council|army|chemist|physicist|patient|victim|resident|company|committee|king|bride|"
+    r"organi[sz]ation|agency|institute|university|society|commission|government|parliament|council|army|chemist|physicist|patient|victim|resident|company|committee|king|bride|"
     r"guest|half|third|two|three|four|five|one)s?$"
 )
 
@@ -161,6 +161,8 @@ def _subject(passage: Passage, sentence: Sentence, clause: Clause) -> Iterator[A
 def _telling(subject: str) -> bool:
     """Whether a thing is named closely enough to be an answer: `the gravity of the Moon`, not `the lake`."""
     words = subject.split(" ")
+    if {"same", "other", "another", "next", "following"} & set(words):
+        return False
     return len(words) >= 4 or any(word[0].isupper() or word[0].isdigit() for word in words[1:])
 
 

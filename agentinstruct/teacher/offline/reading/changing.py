@@ -10,6 +10,7 @@ from typing import Any
 
 from agentinstruct.teacher.offline.reading.choosing import verdict_on
 from agentinstruct.teacher.offline.reading.items import Item, key_of
+from agentinstruct.teacher.offline.reading.lexicon import words_in
 from agentinstruct.teacher.offline.reading.passages import Passage, read_passage
 from agentinstruct.teacher.offline.reading.responses import answer
 from agentinstruct.teacher.offline.reading.sentences import words_of
@@ -32,6 +33,17 @@ _SUMS = re.compile(
 _FIGURES_OF_A_SUM = 7
 """A paragraph with so many numbers may well reckon with them."""
 _STATEMENTS = re.compile(r"EXCEPT|cannot be true|must be true|Which of these statements")
+
+
+_WITHOUT_SEQUEL = frozenset(
+    words_in(
+        """
+    north south east west northern southern eastern western northwest southeast public private summer winter male
+    female oldest youngest upper lower large small narrow wide inside outside left right
+    """
+    )
+)
+"""Words that can be turned without the rest of a story turning with them, as it would with `rose` or `success`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +138,8 @@ def _turned(passage: Passage, sentence: str, towards: str = "") -> list[Change]:
     return [
         Change(word, OPPOSITES[word], sentence)
         for word in opposite_words(sentence)
-        if whole.count(word) == 1
+        if word in _WITHOUT_SEQUEL
+        and whole.count(word) == 1
         and OPPOSITES[word] not in whole
         and (not towards or OPPOSITES[word] in words_of(towards.lower()))
     ]
@@ -137,7 +150,9 @@ def _agreed(passage: Passage, sentence: str, statement: str) -> Change | None:
     said, claimed = numbers_of(sentence), numbers_of(statement)
     lost = [number for number in claimed if number.text not in [other.text for other in said]]
     free = [number for number in _free(passage, sentence) if number.text not in [other.text for other in claimed]]
-    return Change(free[0].text, lost[0].text, sentence) if len(lost) == len(free) == 1 else None
+    if len(lost) != 1 or len(free) != 1 or (free[0].year and not _keeps_order(passage, free[0], lost[0].value)):
+        return None
+    return Change(free[0].text, lost[0].text, sentence)
 
 
 def _free(passage: Passage, text: str) -> list[Number]:
@@ -168,7 +183,15 @@ def _like(passage: Passage, number: Number, chance: Random) -> list[str]:
     figures = [figure for _, figure in zip(range(8), near_numbers(number, set(taken), chance), strict=False)]
     if not number.year:
         return figures
-    years = sorted(value for value in taken if 1000 <= value < 2100 and value != number.value)
-    low = max((year for year in years if year < number.value), default=0)
-    high = min((year for year in years if year > number.value), default=9999)
-    return [figure for figure in figures if low < int(figure) < high and abs(int(figure) - number.value) < 10]
+    return [
+        figure
+        for figure in figures
+        if _keeps_order(passage, number, int(figure)) and abs(int(figure) - number.value) < 10
+    ]
+
+
+def _keeps_order(passage: Passage, year: Number, value: float) -> bool:
+    """Whether `value` in place of a year lies between the same other years as before."""
+    others = {number.value for sentence in passage.sentences for number in passage.numbers(sentence)}
+    years = [other for other in others if 1000 <= other < 2100 and other != year.value]
+    return all((other < year.value) == (other < value) for other in years)

@@ -69,6 +69,7 @@ def reasons(asker: Asker) -> Iterator[Draft]:
         if len(words_of(reason)) > 22 or "because" in reason:
             continue
         wrong = [other[2] for _, other in given if other[2] != reason and len(words_of(other[2])) <= 20]
+        wrong = [words for words in wrong if not re.match(r"(?:he|she|it|they|this|these)\b", words)]
         more = [words for words in others if words.rstrip(".").lower() not in sentence.text.lower()]
         wrong += asker.chance.sample(more, min(len(more), 3))
         options = [f"Because {words}." for words in (reason, *wrong[:3])]

@@ -10,6 +10,14 @@ from agentinstruct.teacher.offline.reading.choosing import verdict_on
 from agentinstruct.teacher.offline.reading.counting import earliest_to_latest, spans_of_years
 from agentinstruct.teacher.offline.reading.drafts import Asker
 from agentinstruct.teacher.offline.reading.items import Item
+from agentinstruct.teacher.offline.reading.lexicon import (
+    AUXILIARIES,
+    BASES,
+    PARTICIPLE_TO_BASE,
+    PAST_TO_BASE,
+    STOP_WORDS,
+    THIRD_TO_BASE,
+)
 from agentinstruct.teacher.offline.reading.responses import answer
 from agentinstruct.teacher.offline.reading.sentences import words_of
 from agentinstruct.teacher.offline.reading.short_answers import two_steps
@@ -47,7 +55,26 @@ def _harder_question(item: Item, chance: Random) -> str | None:
             return next((draft.question for draft in earliest_to_latest(asker)), None)
         case "true_false":
             return _joined(item, chance)
+        case "fill_blank":
+            return _wider_gap(item)
     return None
+
+
+def _wider_gap(item: Item) -> str | None:
+    """Return the gapped sentence with the word beside the gap missing too, where the two make one phrase."""
+    before, _, after = item.question.partition("____")
+    following, preceding = re.match(r" ([a-z]{4,})(?= [a-z])", after), re.search(r"(?<=[a-z] )([a-z]{4,}) $", before)
+    if following and not _stands_apart(following[1]):
+        return f"{before}____{after[following.end() :]}"
+    if preceding and not _stands_apart(preceding[1]):
+        return f"{before[: preceding.start()]}____{after}"
+    return None
+
+
+def _stands_apart(word: str) -> bool:
+    """Whether a word beside a noun or adjective is no part of its phrase."""
+    known = STOP_WORDS | AUXILIARIES | BASES | set(PAST_TO_BASE) | set(PARTICIPLE_TO_BASE) | set(THIRD_TO_BASE)
+    return word in known or word.endswith(("ly", "ing", "ed"))
 
 
 def _asks_the_same(item: Item, question: str, key: str) -> bool:
@@ -107,7 +134,7 @@ def widened(item: Item, option: str) -> dict[str, Any] | None:
 def rephrased(item: Item, question: str) -> dict[str, Any] | None:
     """Return the item with another question, if the passage answers that one too."""
     after = answer(item.passage, question, item.options)
-    reckoned = re.search(r"\bhow many years\b", question) is not None
+    reckoned = re.search(r"\bhow many years\b|____", question) is not None
     if not after.answerable or question == item.question or (after.final != item.response.final and not reckoned):
         return None
     return item.edit(question=question, answer=after.final)

@@ -86,7 +86,8 @@ def _gap(passage: Passage, question: str, match: re.Match[str]) -> Response | No
     gap = find_filler(passage.sentences, question)
     if gap is None:
         return None
-    words = f"The missing word is “{gap.answer}”. The passage reads: {quoted(*gap.evidence)}"
+    missing = "words are" if " " in gap.answer else "word is"
+    words = f"The missing {missing} “{gap.answer}”. The passage reads: {quoted(*gap.evidence)}"
     return Response(words, gap.answer, gap.evidence)
 
 
@@ -104,8 +105,11 @@ def _reference(passage: Passage, question: str, match: re.Match[str]) -> Respons
 
 
 def _plainly(found: Found) -> str:
-    shown = re.sub(r"^(?:The|A|An) ", lambda match: match.group().lower(), found.answer)
-    return f"The passage says: {quoted(*found.evidence)} So the answer is {shown.rstrip('.')}."
+    return f"The passage says: {quoted(*found.evidence)} So the answer is {_inside(found.answer)}."
+
+
+def _inside(answer: str) -> str:
+    return re.sub(r"^(?:The|A|An) ", lambda match: match.group().lower(), answer).rstrip(".")
 
 
 def _answerable(passage: Passage, question: str, match: re.Match[str]) -> Response:
@@ -113,14 +117,14 @@ def _answerable(passage: Passage, question: str, match: re.Match[str]) -> Respon
     found = find_answer(passage.sentences, question)
     if found:
         words = (
-            f"True. The passage answers it: {quoted(*found.evidence)} The answer to the inner question is: "
-            f"{found.answer}."
+            f"True. The passage says: {quoted(*found.evidence)} So the answer to the question in the statement is "
+            f"{_inside(found.answer)}."
         )
         return Response(words, "True", found.evidence)
     near = best_sentence(passage.sentences, question, enough=0.3)
     close = f" The nearest it comes is this: {quoted(near.text)}" if near else ""
     return Response(
-        f"False. Nothing in the passage tells what the question asks.{close}", "False", (near.text,) if near else ()
+        f"False. The passage does not say what that question asks for.{close}", "False", (near.text,) if near else ()
     )
 
 

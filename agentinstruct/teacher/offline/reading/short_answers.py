@@ -76,7 +76,12 @@ def references(asker: Asker) -> Iterator[Draft]:
 
 
 _PLAIN_FILLERS = frozenset(
-    words_in("already available another different perhaps whether several instead although original including because")
+    words_in(
+        """
+    already available another different perhaps whether several instead although original including because therefore
+        however moreover otherwise thousands hundreds millions
+    """
+    )
 )
 
 
@@ -125,7 +130,9 @@ def answerability(asker: Asker) -> Iterator[Draft]:
             yield Draft(question=frame.format(question), answer="False", evidence=(sentence,))
         if place < len(answered):
             yield Draft(
-                question=frame.format(answered[place].question), answer="True", evidence=answered[place].evidence
+                question=frame.format(answered[place].question.replace(", according to the passage", "")),
+                answer="True",
+                evidence=answered[place].evidence,
             )
 
 

@@ -12,7 +12,7 @@ from agentinstruct.teacher.offline.reading.events import DATE_PHRASE, events_of
 from agentinstruct.teacher.offline.reading.lexicon import words_in
 from agentinstruct.teacher.offline.reading.passages import Passage
 from agentinstruct.teacher.offline.reading.sentences import Sentence, without_connective, words_of
-from agentinstruct.teacher.offline.reading.spans import MONTHS, NUMBER_WORDS, Number, numbers_of, plain_number
+from agentinstruct.teacher.offline.reading.spans import MONTHS, NUMBER_WORDS, Number, numbers_of, plain_number, value_of
 
 _OPPOSITE_PAIRS = """
 north south|east west|northern southern|eastern western|hot cold|warm cool|warmer cooler|high low|higher lower
@@ -34,7 +34,7 @@ for _pair in re.split(r"[|\n]", _OPPOSITE_PAIRS.strip()):
 _AMBIGUOUS = frozenset(
     words_in(
         """
-    left right light fine early late full hard lower fell most began ended before after more less lost
+    left right light fine soft hard early late full hard lower fell most began ended before after more less lost
     """
     )
 )
@@ -50,7 +50,8 @@ _POINTS_BACK = re.compile(
     r"(?:it|its|she|her|he|his|they|their)\b"
 )
 _VAGUE_OPENING = re.compile(
-    r"^(?:The (?:rest|remaining|other|result|reason|story|case|answer|idea|same)\b|Part of )|, however,"
+    r"^(?:The (?:rest|remaining|other|result|reason|story|case|answer|idea|same)\b|Part of )|, however,|"
+    r"\b(?:any|some|one|none)\.$"
 )
 POINTING = re.compile(
     r"\b(?:then|therefore|this|these|those|him|them|also|themselves|himself|herself|itself|another|later|earlier|"
@@ -168,7 +169,10 @@ def _other_number(passage: Passage, text: str, chance: Random) -> str | None:
     if _MONTH_AFTER.match(text[number.end :]):
         day = chance.choice([day for day in range(1, 29) if day not in taken])
         return text[: number.start] + str(day) + text[number.end :]
+    share = text[number.end :].startswith((" per cent", "%"))
     for figure in near_numbers(number, taken, chance):
+        if share and (value_of(figure) or 0) >= 100:
+            continue
         return text[: number.start] + _capital(figure, number.start) + text[number.end :]
     return None
 
@@ -182,7 +186,8 @@ def _changeable(text: str, number: Number) -> bool:
         + r") $",
         before,
     )
-    labelled = re.search(r"[A-Za-z]-$|\b(?:type|class|grade|phase|level) $", before)
+    labelled = re.search(r"[A-Za-z]-$|\b(?:type|class|grade|phase|level) $|\d (?:and|or) $", before)
+    labelled = labelled or re.match(r" (?:and|or) \d", after)
     address = re.match(r"(?:,? [A-Z]|,? BC|,? AD|–|-)", after) and not _MONTH_AFTER.match(after)
     return number.value > 1 and not (part_of_name or labelled) and not address and not _ROUND.search(before)
 

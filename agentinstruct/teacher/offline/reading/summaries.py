@@ -35,7 +35,7 @@ def telling_sentences(passage: Passage, count: int) -> list[Sentence]:
     usable = [sentence for sentence in usable if _clear(passage, sentence)]
     weight = Counter(word for sentence in passage.sentences for word in set(content_words(sentence.text)))
     spoken = {sentence.speaker for sentence in passage.sentences} - {""}
-    chosen: list[Sentence] = usable[:1] if usable and usable[0].index < (8 if spoken else 3) else []
+    chosen: list[Sentence] = usable[:1] if usable and usable[0].index < (8 if spoken else 2) else []
     opens = {sentence.paragraph: sentence.index for sentence in reversed(passage.sentences)}
 
     def rank(sentence: Sentence) -> tuple[float, int]:
@@ -45,11 +45,17 @@ def telling_sentences(passage: Passage, count: int) -> list[Sentence]:
         return -_weight(sentence, weight) * leading * plain, sentence.index
 
     ranked = sorted(usable, key=rank)
-    for apart in ("paragraph", "index"):
-        for sentence in ranked:
-            fresh = all(getattr(sentence, apart) != getattr(other, apart) for other in chosen)
-            if len(chosen) < count and fresh and sentence.text not in [other.text for other in chosen]:
-                chosen.append(sentence)
+    apart = 3 if len(passage.sentences) >= 15 else 1
+    few = len({sentence.paragraph for sentence in passage.sentences}) < count
+    for sentence in ranked:
+        near = any(
+            (sentence.paragraph == other.paragraph and not few)
+            or abs(sentence.index - other.index) < apart
+            or sentence.text == other.text
+            for other in chosen
+        )
+        if len(chosen) < count and not near and _bears(sentence, weight):
+            chosen.append(sentence)
     return sorted(chosen, key=lambda sentence: sentence.index) if len(chosen) == count else []
 
 
@@ -57,13 +63,26 @@ def _clear(passage: Passage, sentence: Sentence) -> bool:
     """Whether everything the sentence speaks of is named in it."""
     if POINTING.search(sentence.text) or _VAGUE.search(sentence.text):
         return False
+    clause = passage.clause(sentence)
+    bare = re.fullmatch(r"The ([a-z-]+)", clause.subject) if clause else None
+    if bare and bare[1] not in words_of(passage.text[:_OPENING].lower()):
+        return False
     pronoun = _PRONOUN.search(sentence.text)
     return pronoun is None or any(name.start < pronoun.start() for name in passage.names(sentence))
 
 
+def _bears(sentence: Sentence, weight: Counter[str]) -> bool:
+    """Whether it speaks of what other sentences speak of too."""
+    return sum(weight[word] >= 3 for word in set(content_words(sentence.text))) >= 2
+
+
+_OPENING = 300
+"""The characters at the start of a passage within which its subject is named."""
 _VAGUE = re.compile(
     r"^The (?:" + "|".join(sorted(VAGUE)) + r")s?\b|\bthe (?:two|three|four) (?![a-z-]+s\b)|^The (?:other|remaining)\b|"
-    r"^(?:What|That|Whoever|Whatever) |, however,"
+    r"^\w+ing it\b|^(?:What|That|Whoever|Whatever) |^The only |, however,|, for example,|"
+    r"\b(?:the same|the opposite|that second)\b|"
+    r"\b(?:any|some|one|none)\.$"
 )
 _PRONOUN = re.compile(r"\b(?:he|she|they|his|her)\b")
 

@@ -120,7 +120,7 @@ _THANKS = ("Thank you, {member}.", "That was clear, {member}, thank you.", "Than
 _CALLS = ("{coming}, you have the next part.", "{coming}, please go on.", "Shall we hear from {coming}?",
           "Over to you, {coming}.")  # fmt: skip
 _ENDS = (
-    "Thank you all. If there are no questions, that closes the item.",
+    "Thank you all. If you have no questions, we can close the item here.",
     "Thank you, everyone. That was the last part, so I close the meeting.",
     "That completes the item. Thank you all for coming so well prepared.",
 )
