@@ -236,6 +236,15 @@ def test_a_conversation_says_no_sentence_of_the_seed_twice(form: str) -> None:
     assert not said or "item" not in respond(passage, said[0]["question"])["response"]
 
 
+def test_whoever_asks_in_a_dialogue_knows_nothing_but_what_was_said() -> None:
+    system = (FLOW / "transform" / "dialogue.md").read_text("utf-8").partition("\n---\n")[0]
+    turns = ask("Passage", system, seed=BRIDGE)["text"].split("\n\n")
+    for place, turn in enumerate(turns[1:], 1):
+        if turn.endswith("?"):
+            said = "\n".join(turns[:place])
+            assert all(name in said for name in re.findall(r"\b(?:Anna|Samuel|Thomas|Okell|Reed|\d{4})\b", turn))
+
+
 def test_a_refusal_does_not_list_the_speakers_of_a_conversation() -> None:
     talk = "Nora: Good evening.\n\nIdris: The chain bridge carried few carts. The bridge was opened by Anna Brandt."
     response = respond(talk, "Who was Samuel Okell, according to the passage?")["response"]

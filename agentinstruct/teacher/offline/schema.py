@@ -44,8 +44,9 @@ class _Filler:
             kinds = [{**schema, "type": one} for one in kind]
             return self._either({"anyOf": kinds}, "anyOf", name, place, depth)
         if kind in ("object", "array") or (kind is None and _guessed_kind(schema) in ("object", "array")):
-            whole = self._object if (kind or _guessed_kind(schema)) == "object" else self._array
-            return whole(schema, name, place, depth)
+            if (kind or _guessed_kind(schema)) == "object":
+                return self._object(schema, name, place, depth)
+            return self._array(schema, name, depth)
         return self._single(schema, kind or _guessed_kind(schema), name, place)
 
     def _single(self, schema: Schema, kind: str, name: str, place: int) -> Any:
@@ -137,7 +138,7 @@ class _Filler:
         """Whether an optional field leads back into a definition and can be left at its default."""
         return "default" in schema and "$ref" in json.dumps(schema)
 
-    def _array(self, schema: Schema, name: str, _place: int, depth: int) -> list[Any]:
+    def _array(self, schema: Schema, name: str, depth: int) -> list[Any]:
         first = [self.fill(inner, name, place, depth + 1) for place, inner in enumerate(schema.get("prefixItems", []))]
         least, most = schema.get("minItems", 0), schema.get("maxItems", _USUAL_ITEMS)
         items = schema.get("items", {})

@@ -57,7 +57,7 @@ class Change:
     @property
     def told(self) -> str:
         """The change as a suggestion puts it."""
-        return f"hange “{self.old}” to “{self.new}” in the sentence “{self.sentence}”"
+        return f"change “{self.old}” to “{self.new}” in the sentence “{self.sentence}”"
 
 
 def change_fact(item: Item, chance: Random) -> str | None:
@@ -66,7 +66,8 @@ def change_fact(item: Item, chance: Random) -> str | None:
         return None
     for changes in _swaps(item, chance) if _STATEMENTS.search(item.question) else _single(item, chance):
         if changed(item, changes):
-            return "C" + ", and c".join(change.told for change in changes) + "; nothing else changes."
+            told = ", and ".join(change.told for change in changes)
+            return f"{told[:1].upper()}{told[1:]}; nothing else changes."
     return None
 
 

@@ -63,10 +63,11 @@ def _harder_question(item: Item, chance: Random) -> str | None:
 def _wider_gap(item: Item) -> str | None:
     """Return the gapped sentence with the word beside the gap missing too, where the two make one phrase."""
     before, _, after = item.question.partition("____")
-    following, preceding = re.match(r" ([a-z]{4,})(?= [a-z])", after), re.search(r"(?<=[a-z] )([a-z]{4,}) $", before)
-    if following and not _stands_apart(following[1]):
+    following, preceding = re.match(r" ([a-z]{4,})(?= ([a-z]+))", after), re.search(r"(?<=[a-z] )([a-z]{4,}) $", before)
+    if following and not _stands_apart(following[1]) and _stands_apart(following[2]):
         return f"{before}____{after[following.end() :]}"
-    if preceding and not _stands_apart(preceding[1]):
+    ends = not following or _stands_apart(following[1])
+    if preceding and ends and not _stands_apart(preceding[1]):
         return f"{before[: preceding.start()]}____{after}"
     return None
 

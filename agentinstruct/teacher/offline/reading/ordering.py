@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from agentinstruct.teacher.offline.reading.asking import POINTING, VAGUE
@@ -75,6 +76,10 @@ def _told(asker: Asker, people: bool) -> list[tuple[str, str, Sentence]]:
             or not named
             or POINTING.search(clause.rest)
             or not (people or clause.subject.startswith(("The ", "A ", "An ")))
+        ):
+            continue
+        if clause.apposition or not (
+            people or len(clause.subject.split(" ")) > 2 or re.search(r" [A-Z]", clause.subject)
         ):
             continue
         if (

@@ -45,15 +45,28 @@ def _dialogue(passage: Passage, chance: Random) -> tuple[str, str] | None:
     openings = chance.sample(_OPENINGS, len(_OPENINGS))
     for place, stretch in enumerate(_stretches(passage, asked)):
         if place:
-            question = asked.get(stretch[0].index)
-            plainly = question is not None and chance.random() < 0.8
-            turns.append(f"{asks}: {question.question if question and plainly else openings[place % len(openings)]}")
+            question = _question_before(asked.get(stretch[0].index), passage, "\n".join(turns))
+            turns.append(f"{asks}: {question or openings[place % len(openings)]}")
         turns.append(f"{tells}: {_spoken(stretch)}")
     turns.append(f"{asks}: {chance.choice(_CLOSINGS)}")
     return f"A conversation: {subject}", "\n\n".join(turns)
 
 
+def _question_before(asked: Asked | None, passage: Passage, said: str) -> str:
+    """Return what somebody could ask who has heard only what was `said`: what a thing is, or more of a person."""
+    if asked is None or asked.clause is None:
+        return ""
+    subject = asked.clause.subject
+    person = passage.kinds.get(subject) == "person"
+    if asked.sort == "definition" and not person:
+        return asked.question
+    question = f"What else do you know about {subject}?"
+    return question if person and subject in said and question not in said else ""
+
+
 _OPENINGS = (
+    "I see. What else is there to tell?", "Please go on.", "That is clear so far. What comes after that?",
+    "I had never heard of that. Is there more?",
     "And what came next?", "Go on, I am listening.", "Is there more to it?", "I did not know that. What else did "
                                                                              "you find?",
     "That is worth remembering. And then?", "I would like to hear the rest.",
@@ -76,7 +89,7 @@ def _subject(passage: Passage) -> str:
 def _stretches(passage: Passage, asked: dict[int, Asked]) -> list[list[Sentence]]:
     """Split the prose into turns: a new one at each paragraph and before each sentence that answers a question."""
     turns: list[list[Sentence]] = []
-    for sentence in (sentence for sentence in passage.sentences if len(sentence.words) > 1):
+    for sentence in filter(_says_something, passage.sentences):
         fresh = not turns or turns[-1][-1].paragraph != sentence.paragraph
         answers = sentence.index in asked and len(turns[-1]) >= 2 if turns else False
         if fresh or (answers and not sentence.leans):
@@ -88,7 +101,7 @@ def _stretches(passage: Passage, asked: dict[int, Asked]) -> list[list[Sentence]
 
 def _meeting(passage: Passage, chance: Random) -> tuple[str, str] | None:
     """Let members report on the passage paragraph by paragraph to a chair who calls on each of them."""
-    told = [sentence for sentence in passage.sentences if len(sentence.words) > 1]
+    told = [sentence for sentence in passage.sentences if _says_something(sentence)]
     parts = [list(group) for _, group in groupby(told, key=lambda sentence: sentence.paragraph)]
     parts = [part for part in parts if len(part) >= 2]
     if not 3 <= len(parts) <= 9:
@@ -109,6 +122,11 @@ def _meeting(passage: Passage, chance: Random) -> tuple[str, str] | None:
             lines.append(f"{chair}: {words.format(member=member, coming=coming)}")
     lines.append(f"{chair}: {chance.choice(_ENDS)}")
     return f"A meeting: {subject}", "\n\n".join(lines)
+
+
+def _says_something(sentence: Sentence) -> bool:
+    """Whether it is more than a label (`Starting point.`) or a formula (`Thank you.`)."""
+    return len(sentence.words) > 2 or (len(sentence.words) == 2 and sentence.words[0] in ("He", "She", "It", "They"))
 
 
 def _spoken(sentences: list[Sentence]) -> str:
