@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeVar, Unpack
 
@@ -43,7 +44,7 @@ class Typed(Layer):
         if self.inner.model_info.get("structured_output", False):
             conversation, options["json_output"] = list(messages), wanted
         else:
-            conversation, options["json_output"] = [*messages, _schema_note(wanted)], None
+            conversation, options["json_output"] = _with_schema(messages, wanted), None
         result = await self._whole(conversation, options)
         if not isinstance(result.content, str):
             return result
@@ -102,8 +103,11 @@ def _letter(filename: str) -> Template:
     return Environment(autoescape=False).from_string((Path(__file__).parent / filename).read_text(encoding="utf-8"))
 
 
-def _schema_note(returns: type[BaseModel]) -> SystemMessage:
-    return SystemMessage(content=_letter("schema.md").render(schema=json.dumps(returns.model_json_schema())))
+def _with_schema(messages: Sequence[LLMMessage], returns: type[BaseModel]) -> list[LLMMessage]:
+    """Tell the schema after the system message and before all else: some servers take system messages only there."""
+    note = SystemMessage(content=_letter("schema.md").render(schema=json.dumps(returns.model_json_schema())))
+    told = sum(1 for _ in takewhile(lambda message: isinstance(message, SystemMessage), messages))
+    return [*messages[:told], note, *messages[told:]]
 
 
 def _repair_request(error: ValidationError) -> UserMessage:

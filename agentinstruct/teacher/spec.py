@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,8 @@ def open_client(
 
 
 def _load_component(path: Path) -> ChatCompletionClient:
+    # AutoGen's OpenAI client makes pydantic warn on each typed reply (`parsed` holds more than its type says)
+    warnings.filterwarnings("ignore", message="Pydantic serializer warnings", category=UserWarning)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
