@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agentinstruct.api import estimate as estimate
     from agentinstruct.api import generate as generate
     from agentinstruct.api import preview as preview
+    from agentinstruct.api import recorded as recorded
     from agentinstruct.api import status as status
     from agentinstruct.api import stream as stream
     from agentinstruct.exports import export as export
@@ -38,6 +39,7 @@ _HOMES = {
     "export": "exports",
     "generate": "api",
     "preview": "api",
+    "recorded": "api",
     "status": "api",
     "stream": "api",
     "Flow": "flow",

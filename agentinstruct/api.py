@@ -27,7 +27,7 @@ from agentinstruct.journal import Journal
 from agentinstruct.library import Skill, find_flow
 from agentinstruct.manifest import locked, read_manifest, write_card, write_manifest
 from agentinstruct.options import RunOptions, TeacherOptions
-from agentinstruct.previews import Preview, preview_item
+from agentinstruct.previews import Tree, preview_item, recorded_trees
 from agentinstruct.progress import Progress
 from agentinstruct.readers import ReadOptions, Skipped
 from agentinstruct.records import Pair, Seed
@@ -273,11 +273,11 @@ def preview(
     teacher: str | ChatCompletionClient | TeacherOptions = "offline",
     reading: ReadOptions | None = None,
     run_seed: int = 0,
-) -> Preview:
+) -> Tree:
     """Run the seed at `index` (of those the flow takes) through one flow in memory, and return its tree."""
     (skill,) = find_flows([flow])
 
-    async def work(seed: Seed) -> Preview:
+    async def work(seed: Seed) -> Tree:
         stack = TeacherStack(_teacher(teacher), spent={})
         try:
             return await preview_item(seed, skill, stack, run_seed=run_seed)
@@ -290,6 +290,20 @@ def preview(
         kinds = ", ".join(skill.flow.kinds)
         raise SeedError(f"there is no seed number {index} that {skill.name} takes; it takes kinds {kinds}")
     return complete(work(seed))
+
+
+def recorded(directory: str | Path, wanted: str) -> list[Tree]:
+    """Return what a run's journal holds of a seed (by its id), or of the way to one pair (by its id).
+
+    Raises `ConfigurationError` where there is no run, or neither a seed nor a pair of that id in it.
+    """
+    read_manifest(Path(directory))
+    with Journal(Path(directory) / "journal.sqlite") as journal:
+        if trees := recorded_trees(journal, wanted):
+            return trees
+    raise ConfigurationError(
+        f"{directory} knows no seed and no pair {wanted!r}: take an `id` or a `lineage.seed_id` from its pairs"
+    )
 
 
 def estimate(

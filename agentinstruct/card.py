@@ -15,8 +15,8 @@ from agentinstruct.library import Skill
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _HUB_LICENSE = re.compile(r"[a-z0-9.+-]+")
-_BREAKING = re.compile(r"[|<>`\[\]\x00-\x1f\x7f]|[^\S ]")
-"""What could end a table's cell or line, or begin a link, code or HTML; `\\S` knows every kind of line break."""
+_BREAKING = re.compile(r"[|<>`\[\]\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|[^\S ]")
+"""What could end a table's cell or line, begin a link, code or HTML, or reorder words; `\\S` knows all line breaks."""
 
 
 def render_card(

@@ -118,7 +118,7 @@ def publish(directory: Path, outcomes: Iterable[Outcome], *, tools: bool, target
     """
     counts = Counts()
     fresh = directory / ".publishing"
-    shutil.rmtree(fresh, ignore_errors=True)
+    _remove(fresh)
     with (
         _Shards(fresh / "pairs", _pairs_schema(tools)) as pairs,
         _Shards(fresh / "rejected", _REJECTIONS) as rejected,
@@ -142,11 +142,17 @@ def publish(directory: Path, outcomes: Iterable[Outcome], *, tools: bool, target
 def _exchange(fresh: Path, published: Path) -> None:
     """Put `fresh` in the place of `published`; after a crash in between, the next call publishes again."""
     old = published.with_name(f".{published.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if published.exists():
+    _remove(old)
+    if published.exists() or published.is_symlink():
         published.rename(old)
     fresh.rename(published)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(old)
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_symlink():
+        folder.unlink()  # what it leads to is not this run's
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Shards:

@@ -101,7 +101,8 @@ def export(directory: Path, form: str, path: Path) -> int:
 
 def _write(path: Path, lines: Iterable[str]) -> int:
     count = 0
-    with path.open("w", encoding="utf-8") as file:
+    path.unlink(missing_ok=True)
+    with path.open("x", encoding="utf-8") as file:  # never through a link
         for line in lines:
             file.write(line + "\n")
             count += 1

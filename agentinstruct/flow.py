@@ -11,7 +11,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Protocol, TypeVar, cast, get_args, overload
 
-from agentinstruct.agent import Ask
+from agentinstruct.agent import Ask, Item
 from agentinstruct.dedup import instruction_key
 from agentinstruct.errors import FlowError, Rejected
 from agentinstruct.records import (
@@ -228,6 +228,24 @@ async def _ask_check(check: Check | TeacherCheck, pair: Pair, instruction: Instr
     if is_async:
         return await cast(TeacherCheck, check)(pair, instruction, ask)
     return cast(Check, check)(pair, instruction)
+
+
+async def run_item(flow: AnyFlow, item: Item) -> tuple[list[Pair], list[Rejection]]:
+    """Run a flow on one item to its end; raises what the flow or the teacher raises, whatever the flow made of it."""
+    pairs: list[Pair] = []
+    try:
+        async for outcome in flow.generate(item.seed, Ask(item)):
+            if isinstance(outcome, Pair):
+                pairs.append(outcome)
+            else:
+                item.rejections.append(outcome)
+    except Exception as error:
+        raise item.stopped or error from error
+    finally:
+        await item.end()
+    if item.stopped:
+        raise item.stopped  # the flow went on without the answer, as if there were none
+    return pairs, item.rejections
 
 
 def trace(

@@ -42,5 +42,13 @@ def _distinct(seeds: Iterator[Seed]) -> Iterator[Seed | Skipped]:
     earlier = Duplicates()
     for seed in seeds:
         place = seed.source or f"seed {seed.id}"
-        reason = earlier.reason(seed, place)
+        reason = earlier.reason(seed, place) if _is_storable(seed) else "holds half a character (a lone surrogate)"
         yield Skipped(source=place, reason=reason) if reason else seed
+
+
+def _is_storable(seed: Seed) -> bool:
+    try:
+        seed.model_dump_json()
+    except ValueError:
+        return False
+    return True

@@ -6,10 +6,11 @@ ever lost. The event loop reads through its own connection. The journal knows no
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -48,11 +49,12 @@ WHERE (SELECT position FROM items WHERE id = excluded.item) < (SELECT position F
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one finished item came to."""
+    """What one item came to; `error` is why its last try failed, if it did."""
 
     item: int
     flow: str
     seed: str
+    error: str = ""
     pairs: list[Pair]
     rejections: list[Rejection]
 
@@ -69,12 +71,17 @@ class Journal:
         self.path = path
         try:
             self._reader = self._connect()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        try:
             self._reader.executescript(_SCHEMA)
             self._check_format()
-        except sqlite3.OperationalError as error:  # its place, not its content
-            raise ConfigurationError(f"cannot open {path} to write: {error}; see its permissions and space") from error
-        except sqlite3.DatabaseError as error:
-            raise ConfigurationError(f"{path} is no readable journal: {error}; move it away to start anew") from error
+        except sqlite3.Error as error:
+            self._reader.close()
+            raise self._unusable(error) from error
+        except ConfigurationError:
+            self._reader.close()
+            raise
         self._writer = GroupWriter(self._connect, str(path))
 
     def _connect(self) -> sqlite3.Connection:
@@ -86,6 +93,11 @@ class Journal:
             connection.close()
             raise
         return connection
+
+    def _unusable(self, error: sqlite3.Error) -> ConfigurationError:
+        if isinstance(error, sqlite3.OperationalError):  # its place, not its content
+            return ConfigurationError(f"cannot open {self.path} to write: {error}; see its permissions and space")
+        return ConfigurationError(f"{self.path} is no readable journal: {error}; move it away to start anew")
 
     def _check_format(self) -> None:
         self._reader.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
@@ -153,9 +165,18 @@ class Journal:
             ("UPDATE items SET state='failed', error=?, pairs=0, rejections=0 WHERE id=?", (writable, item)),
         )
 
-    async def reopen(self, item: int) -> None:
-        """Make a finished item pending again; its replies stay."""
-        await self.write(("UPDATE items SET state='pending' WHERE id=?", (item,)))
+    def reopen(self, item: int) -> None:
+        """Make a finished item pending again, out of the dataset; its replies stay. Does not wait."""
+        self.post("UPDATE items SET state='pending' WHERE id=?", (item,))
+
+    async def begin_scope(self, conditions: Mapping[str, str]) -> None:
+        """Reopen what was finished under other conditions than its flow's now, and leave out flows not named.
+
+        The conditions are how an item's fingerprint begins. So a run that is stopped halfway publishes nothing stale.
+        """
+        stale = "UPDATE items SET state='pending' WHERE state='done' AND flow=? AND instr(fingerprint, ?)<>1"
+        unnamed = f"UPDATE items SET position=NULL WHERE flow NOT IN ({', '.join('?' * len(conditions))})"
+        await self.write(*((stale, each) for each in conditions.items()), (unnamed, tuple(conditions)))
 
     async def end_scope(self, call: int) -> None:
         """Drop from the dataset what an earlier call was asked for and this one was not; nothing is deleted."""
@@ -204,18 +225,31 @@ class Journal:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Yield the finished items in scope, in seed order."""
+        done = "outcomes.item IS NOT NULL AND items.state='done' AND items.position IS NOT NULL"
+        yield from self._outcomes(f"{done} ORDER BY items.position")
+
+    def outcomes_of(self, seed: str) -> list[Outcome]:
+        """Return what the items of one seed came to, finished or not."""
+        return list(self._outcomes("items.seed=?", (seed,)))
+
+    def outcome_with(self, pair: str) -> list[Outcome]:
+        """Return the item that a pair's id stands in; nothing is indexed for this, so it reads through all of them."""
+        return list(self._outcomes("instr(outcomes.pairs, ?)", (json.dumps({"id": pair})[1:-1].replace(": ", ":"),)))
+
+    def _outcomes(self, condition: str, values: Sequence[object] = ()) -> Iterator[Outcome]:
         rows = self._rows(
-            "SELECT items.id, items.flow, items.seed, outcomes.pairs, outcomes.rejections FROM items "
-            "JOIN outcomes ON outcomes.item = items.id "
-            "WHERE items.state='done' AND items.position IS NOT NULL ORDER BY items.position"
+            "SELECT items.id, items.flow, items.seed, items.error, outcomes.pairs, outcomes.rejections FROM items "
+            f"LEFT JOIN outcomes ON outcomes.item = items.id WHERE {condition}",
+            values,
         )
-        for item, flow, seed, pairs, rejections in rows:
+        for item, flow, seed, error, pairs, rejections in rows:
             yield Outcome(
                 item=item,
                 flow=flow,
                 seed=seed,
-                pairs=_PAIRS.validate_json(pairs),
-                rejections=_REJECTIONS.validate_json(rejections),
+                error=error or "",
+                pairs=_PAIRS.validate_json(pairs or "[]"),
+                rejections=_REJECTIONS.validate_json(rejections or "[]"),
             )
 
     def seed(self, seed_id: str) -> Seed:
@@ -224,10 +258,11 @@ class Journal:
         assert row is not None
         return Seed.model_validate_json(row[0])
 
-    def exchanges(self, item: int) -> Iterator[tuple[str, str, str, str]]:
-        """Yield (key, agent, request, reply) of an item in the order they were recorded."""
-        rows = self._rows("SELECT key, agent, request, reply FROM replies WHERE item=? ORDER BY rowid", (item,))
-        yield from rows
+    def exchanges(self, item: int) -> Iterator[Exchange]:
+        """Yield an item's questions and answers in the order they were recorded."""
+        names = [name.name for name in fields(Exchange)]
+        for row in self._rows(f"SELECT {', '.join(names)} FROM replies WHERE item=? ORDER BY rowid", (item,)):
+            yield Exchange(**dict(zip(names, row, strict=True)))
 
     def states(self) -> Counter[str]:
         """Count the items in scope by state."""
@@ -248,10 +283,10 @@ class Journal:
         return {model: (calls, prompt, completion) for model, calls, prompt, completion in rows}
 
     def uses_tools(self) -> bool:
-        """Tell whether any finished pair in scope calls tools."""
+        """Tell whether any finished pair in scope calls tools, or could have."""
         found = self._row(
-            "SELECT 1 FROM outcomes JOIN items ON items.id = outcomes.item "
-            "WHERE items.position IS NOT NULL AND outcomes.pairs LIKE '%\"tool_calls\":[{%' LIMIT 1"
+            "SELECT 1 FROM outcomes JOIN items ON items.id = outcomes.item WHERE items.position IS NOT NULL "
+            "AND (instr(outcomes.pairs, '\"tool_calls\":[{') OR instr(outcomes.pairs, '\"tools\":[{')) LIMIT 1"
         )
         return found is not None
 

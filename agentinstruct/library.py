@@ -34,8 +34,10 @@ class Skill:
 
 def find_flow(name_or_folder: str | Path) -> Skill:
     """Load a shipped flow by name or any flow by its folder; raises `FlowError` with the names there are."""
-    given = Path(name_or_folder)
-    folder = given if (given / "flow.py").is_file() else paths.FLOWS / given
+    given, shipped = Path(name_or_folder), paths.FLOWS / name_or_folder
+    # a bare name is the shipped flow, whatever folder happens to lie in the working directory: loading runs its code
+    is_shipped = given.name == name_or_folder and (shipped / "flow.py").is_file()
+    folder = given if (given / "flow.py").is_file() and not is_shipped else shipped
     if not (folder / "flow.py").is_file():
         names = shipped_flows()
         close = get_close_matches(str(name_or_folder), names, n=1)

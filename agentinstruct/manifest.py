@@ -18,6 +18,7 @@ from agentinstruct.options import RunOptions
 from agentinstruct.records import Seed
 from agentinstruct.stack import TeacherStack
 
+_WRITTEN_IN_PLACE = (".lock", "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm", "journal.sqlite-journal")
 _PACKAGES = ("agentinstruct", "autogen-agentchat", "autogen-core", "openai", "pydantic", "pyarrow")
 
 
@@ -28,7 +29,7 @@ def locked(directory: Path) -> Iterator[None]:
     The lock dies with its process, so a killed run never blocks the next one.
     """
     _prepare(directory)
-    with (directory / ".lock").open("a+") as lock:
+    with open(directory / ".lock", "a+", opener=_no_link) as lock:  # Path.open takes no opener
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -41,6 +42,10 @@ def locked(directory: Path) -> Iterator[None]:
         yield
 
 
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 def _prepare(directory: Path) -> None:
     """Make the directory; raises `ConfigurationError` where it cannot be written, or is somebody else's."""
     try:
@@ -49,6 +54,9 @@ def _prepare(directory: Path) -> None:
         if names and not {"manifest.json", "journal.sqlite"} & set(names):
             others = f"{names[0]}, …" if len(names) > 1 else names[0]
             raise ConfigurationError(f"{directory} holds other things ({others}): give --out a directory of its own")
+        for name in _WRITTEN_IN_PLACE:  # behind a link, someone else's file would be written to
+            if (directory / name).is_symlink():
+                raise ConfigurationError(f"{directory / name} is a link: give --out a directory of its own")
         (directory / ".lock").touch()
     except FileExistsError as error:
         raise ConfigurationError(f"{directory} is a file: give --out a directory of its own") from error
@@ -107,7 +115,9 @@ def replace(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old text or the new one, never a part."""
     fresh = path.with_name(f".{path.name}.new")
     with writing(path.parent):
-        fresh.write_text(text, encoding="utf-8")
+        fresh.unlink(missing_ok=True)
+        with fresh.open("x", encoding="utf-8", errors="backslashreplace") as file:  # never through a link
+            file.write(text)
         fresh.replace(path)
 
 

@@ -1,11 +1,12 @@
-"""One seed through one flow without a run: what each agent was asked and said, and what came of it. Writes nothing."""
+"""One seed's tree: what each agent was asked and said, and what came of it, tried in memory or read from a journal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from agentinstruct.agent import Ask, Item
+from agentinstruct.agent import Item
+from agentinstruct.flow import run_item
+from agentinstruct.journal import Journal, Outcome
 from agentinstruct.library import Skill
 from agentinstruct.records import Pair, Rejection, Seed
 from agentinstruct.stack import TeacherStack
@@ -13,14 +14,16 @@ from agentinstruct.teacher.journaled import Exchange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """A seed's tree: its exchanges by request id in the order asked, its pairs and its rejections."""
+class Tree:
+    """A seed's way through a flow: its exchanges by request id in the order asked, its pairs and its rejections."""
 
     seed: Seed
-    skill: Skill
+    flow: str
     exchanges: dict[str, Exchange] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
+    error: str = ""
+    """Why the item failed, if it did."""
 
 
 class _Memory:
@@ -43,8 +46,7 @@ async def preview_item(
     stack: TeacherStack,
     *,
     run_seed: int = 0,
-    claim: Callable[[str], bool] = lambda _: True,
-) -> Preview:
+) -> Tree:
     """Run one item in memory; raises what the flow and the teacher raise."""
     recorder = _Memory()
     item = Item(
@@ -54,12 +56,31 @@ async def preview_item(
         prompts=skill.prompts,
         teachers=stack.teachers,
         recorder=recorder,
-        claim=claim,
     )
-    pairs: list[Pair] = []
-    async for outcome in skill.flow.generate(seed, Ask(item)):
-        if isinstance(outcome, Pair):
-            pairs.append(outcome)
-        else:
-            item.rejections.append(outcome)
-    return Preview(seed=seed, skill=skill, exchanges=recorder.exchanges, pairs=pairs, rejections=item.rejections)
+    pairs, rejections = await run_item(skill.flow, item)
+    return Tree(seed=seed, flow=skill.name, exchanges=recorder.exchanges, pairs=pairs, rejections=rejections)
+
+
+def recorded_trees(journal: Journal, wanted: str) -> list[Tree]:
+    """Return the trees of a run's items with the seed `wanted`; or, where `wanted` is a pair's id, that pair's way."""
+    if of_seed := journal.outcomes_of(wanted):
+        return [_recorded(journal, outcome) for outcome in of_seed]
+    trees = []
+    for outcome in journal.outcome_with(wanted):
+        whole = _recorded(journal, outcome)
+        pairs = [pair for pair in outcome.pairs if pair.id == wanted]
+        asked = {each.request for pair in pairs if pair.lineage for each in pair.lineage.asked}
+        exchanges = {key: exchange for key, exchange in whole.exchanges.items() if key in asked}
+        trees += [replace(whole, exchanges=exchanges, pairs=pairs, rejections=[])] if pairs else []
+    return trees
+
+
+def _recorded(journal: Journal, outcome: Outcome) -> Tree:
+    return Tree(
+        seed=journal.seed(outcome.seed),
+        flow=outcome.flow,
+        exchanges={exchange.key: exchange for exchange in journal.exchanges(outcome.item)},
+        pairs=outcome.pairs,
+        rejections=outcome.rejections,
+        error=outcome.error,
+    )

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from agentinstruct.agent import Ask, Item
+from agentinstruct.agent import Item
 from agentinstruct.dataset import Counts, publish, writing
 from agentinstruct.errors import (
     AgentInstructError,
@@ -18,6 +18,7 @@ from agentinstruct.errors import (
     TeacherError,
     TeacherRefused,
 )
+from agentinstruct.flow import run_item
 from agentinstruct.intake import first_seeds
 from agentinstruct.journal import Journal, item_id
 from agentinstruct.library import Skill
@@ -71,7 +72,9 @@ class Run:
         self._on_pairs = on_pairs
         self._wanted = options.target
         self._call = int(journal.meta("calls") or 0) + 1
-        self._settings = content_hash(stack.identities(), options.run_seed)
+        self._conditions = {
+            skill.name: content_hash(skill.fingerprint, stack.identities(), options.run_seed) for skill in skills
+        }
         self._tasks: set[asyncio.Task[None]] = set()
 
     def stop(self, reason: AgentInstructError | None = None) -> None:
@@ -82,6 +85,7 @@ class Run:
     async def execute(self) -> Counts:
         """Run to the end, the target or the stop, and publish; what stopped the run is then in `stopped`."""
         await self.journal.set_meta("calls", str(self._call))
+        await self.journal.begin_scope(self._conditions)
         work = self._work()
         while True:
             await self._dispatch(work)
@@ -94,7 +98,8 @@ class Run:
                 return counts
             if counts.pairs >= self.options.target or self.progress.all_read:
                 return counts
-            self._wanted += self.options.target - counts.pairs  # duplicates across seeds were counted as pairs
+            # what was finished holds duplicates across seeds
+            self._wanted = self.progress.pairs + self.options.target - counts.pairs
 
     async def _dispatch(self, work: AsyncIterator[_Work]) -> None:
         slots = asyncio.Semaphore(self.options.teacher.concurrency)
@@ -148,16 +153,23 @@ class Run:
             named.append(str(seed.meta.get("path") or seed.source or seed.id))
 
     def _pending(self, skill: Skill, seed: Seed) -> _Work | None:
-        """Return the item unless an earlier call finished it with the same flow, teacher and seed text."""
-        item = item_id(skill.name, seed.id)
-        fingerprint = content_hash(skill.fingerprint, self._settings, seed.text, seed.meta)
-        state, finished_under, pairs = self.journal.state_of(item)
-        if state == "done" and finished_under == fingerprint:
-            self.progress.done += 1
-            self.progress.reused += 1
-            self.progress.pairs += pairs
-            return None
-        return _Work(skill=skill, seed=seed, item=item, fingerprint=fingerprint)
+        """Return the item unless an earlier call finished it with the same flow, teacher and seed."""
+        work = self._work_on(skill, seed)
+        state, finished_under, pairs = self.journal.state_of(work.item)
+        if state != "done":
+            return work
+        if finished_under != work.fingerprint:
+            self.journal.reopen(work.item)
+            return work
+        self.progress.done += 1
+        self.progress.reused += 1
+        self.progress.pairs += pairs
+        return None
+
+    def _work_on(self, skill: Skill, seed: Seed) -> _Work:
+        # the whole seed: a corrected licence or source must reach the lineage, though nothing is asked anew for it
+        fingerprint = self._conditions[skill.name] + content_hash(seed.model_dump(mode="json"))
+        return _Work(skill=skill, seed=seed, item=item_id(skill.name, seed.id), fingerprint=fingerprint)
 
     async def _seeds(self) -> AsyncIterator[Seed]:
         seeds = first_seeds(self.options, {kind for skill in self.skills for kind in skill.flow.kinds})
@@ -211,20 +223,7 @@ class Run:
             recorder=CountingRecorder(self.journal, work.item, self.progress),
             claim=claim or (lambda key: self.journal.claim(key, work.item)),
         )
-        pairs: list[Pair] = []
-        try:
-            async for outcome in work.skill.flow.generate(work.seed, Ask(item)):
-                if isinstance(outcome, Pair):
-                    pairs.append(outcome)
-                else:
-                    item.rejections.append(outcome)
-        except Exception as error:
-            raise item.stopped or error from error
-        finally:
-            await item.end()
-        if item.stopped:
-            raise item.stopped  # the flow went on without the answer, as if there were none
-        return pairs, item.rejections
+        return await run_item(work.skill.flow, item)
 
     async def _run_unjustified_again(self) -> None:
         """Run again, one by one, items that were refused an instruction whose holder has lost it since."""
@@ -236,12 +235,7 @@ class Run:
                     return
                 outcome, claim = found
                 settled.add(outcome.item)
-                work = self._pending_again(by_name[outcome.flow], outcome.seed)
+                work = self._work_on(by_name[outcome.flow], self.journal.seed(outcome.seed))
                 await self._finish(work, claim)
             self.progress.done -= 1
             self.progress.pairs -= len(outcome.pairs)
-
-    def _pending_again(self, skill: Skill, seed_id: str) -> _Work:
-        seed = self.journal.seed(seed_id)
-        fingerprint = content_hash(skill.fingerprint, self._settings, seed.text, seed.meta)
-        return _Work(skill=skill, seed=seed, item=item_id(skill.name, seed_id), fingerprint=fingerprint)

@@ -25,7 +25,10 @@ from agentinstruct.errors import Rejected
 from agentinstruct.teacher.layer import Layer, RequestOptions, identity_of
 
 Reply = TypeVar("Reply", bound=BaseModel)
-_FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n?```", re.DOTALL)
+_FENCE = re.compile(r"```(?:json)?[ \t\r]*\n")
+_LONGEST_REPLY = 1_000_000
+"""Characters: some 250,000 tokens, which no model gives; reading more would hold up the other items."""
+_MOST_FAULTS = 20
 
 
 class Typed(Layer):
@@ -68,9 +71,11 @@ class Typed(Layer):
             more_room: RequestOptions = {**options, "extra_create_args": {**extra, "max_tokens": room * 2}}
             result = await self.inner.create(messages, **more_room)
         if result.finish_reason == "length":
-            raise Rejected("truncated_reply", str(result.content)[:2000])
+            raise Rejected("truncated_reply", str(result.content[:2000]))
         if result.finish_reason == "content_filter":
             raise Rejected("content_filter", "the teacher's content filter refused")
+        if isinstance(result.content, str) and len(result.content) > _LONGEST_REPLY:
+            raise Rejected("oversized_reply", f"{len(result.content):,} characters: {result.content[:2000]}")
         return result
 
 
@@ -79,8 +84,8 @@ def read_reply(text: str, returns: type[Reply]) -> Reply:
     try:
         return returns.model_validate_json(text)
     except ValidationError:
-        if fenced := _FENCED.search(text):
-            return returns.model_validate_json(fenced[1])
+        if (opened := _FENCE.search(text)) and (end := text.find("```", opened.end())) >= 0:
+            return returns.model_validate_json(text[opened.end() : end])
         raise
 
 
@@ -88,7 +93,7 @@ def _read_or_reject(result: CreateResult, returns: type[BaseModel]) -> None:
     try:
         read_reply(str(result.content), returns)
     except ValidationError as error:
-        reason = str(error).splitlines()[0]
+        reason = f"{error.error_count()} validation errors for {error.title}"
         raise Rejected("malformed_reply", f"{reason}\n{str(result.content)[:2000]}") from error
 
 
@@ -111,5 +116,6 @@ def _with_schema(messages: Sequence[LLMMessage], returns: type[BaseModel]) -> li
 
 
 def _repair_request(error: ValidationError) -> UserMessage:
-    faults = "\n".join(f"- {'.'.join(map(str, fault['loc'])) or 'reply'}: {fault['msg']}" for fault in error.errors())
+    told = error.errors(include_url=False, include_context=False, include_input=False)[:_MOST_FAULTS]
+    faults = "\n".join(f"- {'.'.join(map(str, fault['loc'])) or 'reply'}: {fault['msg']}" for fault in told)
     return UserMessage(content=_letter("repair.md").render(error=faults), source="user")

@@ -14,9 +14,9 @@ import pytest
 
 import agentinstruct
 from agentinstruct import Seed, TeacherOptions
-from agentinstruct.errors import BudgetExceeded, ConfigurationError, FlowError, SeedError
+from agentinstruct.errors import BudgetExceeded, ConfigurationError, FlowError, SeedError, TeacherError
 from agentinstruct.paths import SEEDS
-from tests.engine import Teacher, pairs_of
+from tests.engine import Question, Teacher, pairs_of
 
 PROBLEMS = SEEDS / "sample" / "word_problems.jsonl"
 MATH = ["math_word_problems"]
@@ -138,6 +138,38 @@ def test_a_mistake_raises_an_error_of_the_tree_that_names_it(
 ) -> None:
     with pytest.raises(error, match=told):
         agentinstruct.generate(**{"seeds": [PROBLEMS], "flows": MATH, "out": tmp_path / "run", **arguments})
+
+
+def test_from_a_pair_one_reaches_its_seed_and_every_word_said_on_the_way(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    agentinstruct.generate([SEEDS / "sample" / "word_problems.jsonl"], ["math_word_problems"], run, limit=5)
+    pair = max(pairs_of(run), key=lambda row: len(row["lineage"]["asked"]))
+    (way,) = agentinstruct.recorded(run, pair["id"])
+    assert [each.id for each in way.pairs] == [pair["id"]]
+    assert [way.exchanges[asked["request"]].agent for asked in pair["lineage"]["asked"]] == [
+        asked["agent"] for asked in pair["lineage"]["asked"]
+    ]
+    assert len(way.exchanges) == len(pair["lineage"]["asked"])
+    (whole,) = agentinstruct.recorded(run, pair["lineage"]["seed_id"])
+    assert whole.seed == way.seed
+    assert pair["id"] in {each.id for each in whole.pairs}
+    assert way.exchanges.keys() < whole.exchanges.keys()
+    with pytest.raises(ConfigurationError, match="nobody"):
+        agentinstruct.recorded(run, "nobody")
+
+
+def test_what_a_failed_item_asked_can_be_looked_at(tmp_path: Path) -> None:
+    def refuse_to_solve(question: Question) -> str:
+        if question.wanted == "Answer":
+            raise TeacherError("no more today")
+        return '{"statement": "Two and two make 4."}'
+
+    run = tmp_path / "run"
+    seed = Seed.of("What are two and two?", kind="math", meta={"answer": "4"})
+    agentinstruct.generate([seed], ["math_word_problems"], run, teacher=Teacher(refuse_to_solve))
+    (tree,) = agentinstruct.recorded(run, seed.id)
+    assert "no more today" in tree.error
+    assert "statement_writer" in {exchange.agent for exchange in tree.exchanges.values()}
 
 
 def test_status_counts_what_is_finished_before_anything_is_published(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_writes_that_come_together_share_commits_and_keep_their_order(tmp_path: 
     path = tmp_path / "journal.sqlite"
     with Journal(path) as journal:
         asyncio.run(record(journal))
-        assert [key for key, _, _, _ in journal.exchanges(1)] == [str(number) for number in range(100)]
+        assert [exchange.key for exchange in journal.exchanges(1)] == [str(number) for number in range(100)]
         with path.with_name("journal.sqlite-wal").open("rb") as log:
             commits = _commits(log.read())
     assert commits < 50, "each write had a commit of its own"

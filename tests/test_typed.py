@@ -160,7 +160,8 @@ def test_what_was_asked_and_said_can_be_found_from_the_pair(folder: Path) -> Non
     _run(folder, "Rain!", _GOOD)
     (pair,) = pairs_of(folder.parent / "run")
     with Journal(folder.parent / "run" / "journal.sqlite") as journal:
-        said = {key: reply for key, _, _, reply in journal.exchanges(item_id("poems", pair["lineage"]["seed_id"]))}
+        exchanges = journal.exchanges(item_id("poems", pair["lineage"]["seed_id"]))
+        said = {exchange.key: exchange.reply for exchange in exchanges}
     assert [json.loads(said[asked["request"]])[0] for asked in pair["lineage"]["asked"]] == ["Rain!", _GOOD]
     assert not failures(folder.parent / "run")
 

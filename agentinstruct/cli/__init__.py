@@ -13,9 +13,10 @@ import typer
 
 from agentinstruct.cli import flows
 from agentinstruct.cli.exits import exit_code
-from agentinstruct.cli.looking import estimate, export, preview
+from agentinstruct.cli.looking import estimate, export, journal, preview
 from agentinstruct.cli.making import generate, status
 from agentinstruct.errors import AgentInstructError
+from agentinstruct.view.words import printable
 
 app = typer.Typer(
     name="agentinstruct",
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _verb in (generate, status, preview, estimate, export):
+for _verb in (generate, status, journal, preview, estimate, export):
     app.command()(_verb)
 app.add_typer(flows.app)
 _debug = False
@@ -52,5 +53,5 @@ def main() -> None:
 
 
 def _tell(error: Exception, words: str) -> None:
-    print(f"agentinstruct: {words}", file=sys.stderr)
+    print(f"agentinstruct: {printable(words)}", file=sys.stderr)
     sys.exit(exit_code(error))

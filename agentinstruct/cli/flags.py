@@ -83,7 +83,7 @@ def read_job(context: typer.Context, path: Path | None) -> Path | None:
         job = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"cannot read the job file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"the job file {path} is not TOML: {error}") from error
     defaults = {}
     flags = {_flag(each): each for each in context.command.params if each.name not in ("job", "help")}

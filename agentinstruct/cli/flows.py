@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from agentinstruct.view.words import printable, printable_line
+
 app = typer.Typer(name="flows", help="List, show, start and export flows.", no_args_is_help=True)
 _Name = Annotated[str, typer.Argument(help="A flow's name or folder.")]
 
@@ -37,16 +39,19 @@ def show_flow(
     skill = find_flow(flow)
     if agent:
         prompt = skill.prompts[agent]
-        print(f"{prompt.system}\n---\n{prompt.user}")
+        print(printable(f"{prompt.system}\n---\n{prompt.user}"))
         return
-    print(f"{skill.name}: {skill.description}\nskill: {skill.flow.skill}\ntakes: {', '.join(skill.flow.kinds)}")
-    print(f"folder: {skill.folder}\nagents:")
+    print(printable_line(f"{skill.name}: {skill.description}"))
+    print(printable_line(f"skill: {skill.flow.skill}"))
+    print(f"takes: {', '.join(skill.flow.kinds)}")
+    print(printable_line(f"folder: {skill.folder}"))
+    print("agents:")
     for name in skill.prompts:
-        print(f"  {name}")
+        print(printable_line(f"  {name}"))
     print("other files:")
     for path in flow_files(skill.folder):
         if path.suffix != ".md":
-            print(f"  {path.relative_to(skill.folder)}")
+            print(printable_line(f"  {path.relative_to(skill.folder)}"))
 
 
 @app.command("new")

@@ -1,4 +1,4 @@
-"""`preview`, `estimate` and `export`: looking before a run is made, and taking its pairs elsewhere."""
+"""`preview`, `journal`, `estimate` and `export`: looking before a run is made, and taking its pairs elsewhere."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from agentinstruct.cli import flags
+from agentinstruct.view.words import printable_json, printable_line
 
 
 def preview(
@@ -23,6 +24,8 @@ def preview(
     kind: flags.Kind = None,
     text_column: flags.TextColumn = None,
     answer_column: flags.AnswerColumn = None,
+    split: flags.Split = "train",
+    config: flags.Config = None,
 ) -> None:
     """Draw one seed's tree: what each agent was asked and said. Writes nothing."""
     from rich.console import Console
@@ -31,17 +34,39 @@ def preview(
     from agentinstruct.options import TeacherOptions
     from agentinstruct.view import tree
 
-    shown = api.preview(
+    found = api.preview(
         seeds,
         flow,
         index=index,
         teacher=TeacherOptions(teacher=teacher, base_url=base_url),
         reading=flags.read_options(
-            seed_tokens=seed_tokens, kind=kind, text_column=text_column, answer_column=answer_column
+            seed_tokens=seed_tokens,
+            kind=kind,
+            text_column=text_column,
+            answer_column=answer_column,
+            split=split,
+            config=config,
         ),
         run_seed=seed,
     )
-    tree.show(shown, Console(), length=None if full else 300)
+    console = Console()
+    tree.show(found, console, length=None if full else 300)
+    console.print("nothing was written")
+
+
+def journal(
+    run: flags.Directory,
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="A seed's id, or a pair's.")],
+    full: Annotated[bool, typer.Option("--full", help="Show texts whole.")] = False,
+) -> None:
+    """Draw what was asked and said about a seed, or on the way to one pair, from the run's journal."""
+    from rich.console import Console
+
+    from agentinstruct import api
+    from agentinstruct.view import tree
+
+    for found in api.recorded(run, wanted):
+        tree.show(found, Console(), length=None if full else 300)
 
 
 def estimate(
@@ -58,6 +83,8 @@ def estimate(
     kind: flags.Kind = None,
     text_column: flags.TextColumn = None,
     answer_column: flags.AnswerColumn = None,
+    split: flags.Split = "train",
+    config: flags.Config = None,
     as_json: flags.AsJson = False,
 ) -> None:
     """Say what a run would take, in calls, tokens, dollars and time, before the first call."""
@@ -76,7 +103,12 @@ def estimate(
             prices=prices,
         ),
         reading=flags.read_options(
-            seed_tokens=seed_tokens, kind=kind, text_column=text_column, answer_column=answer_column
+            seed_tokens=seed_tokens,
+            kind=kind,
+            text_column=text_column,
+            answer_column=answer_column,
+            split=split,
+            config=config,
         ),
         limit=limit,
         run_seed=seed,
@@ -99,6 +131,6 @@ def export(
 
     if out is None:
         for line in exports.export_lines(run, form):
-            print(line)
+            print(printable_json(line))
         return
-    print(f"{exports.export(run, form, out)} pairs in {out}")
+    print(f"{exports.export(run, form, out)} pairs in {printable_line(out)}")

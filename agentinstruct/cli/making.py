@@ -17,6 +17,7 @@ import typer
 
 from agentinstruct.cli import flags
 from agentinstruct.cli.exits import FAILED_ITEMS, INTERRUPTED
+from agentinstruct.view.words import printable_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,7 +110,7 @@ async def _generate(options: RunOptions, *, as_json: bool) -> Summary:
         api.run(
             options,
             watch=runs.append,
-            on_skip=lambda skipped: console.print(f"skipped {skipped}", markup=False, highlight=False, soft_wrap=True),
+            on_skip=lambda skipped: _say(console, f"skipped {skipped}"),
         )
     )
     await asyncio.wait([task], timeout=0.05)  # the run starts, or fails to, before it is shown
@@ -122,12 +123,16 @@ async def _generate(options: RunOptions, *, as_json: bool) -> Summary:
     return summary
 
 
+def _say(console: Console, words: str) -> None:
+    console.print(printable_line(words), markup=False, highlight=False, soft_wrap=True)
+
+
 def _tell_unused(run: Run, console: Console) -> None:
     for kind, number in sorted(run.progress.unused_count.items()):
         named = run.progress.unused[kind]
         where = ", ".join([*named, "…"] if number > len(named) else named)
         told = f"not used: {number} seed{'s' * (number > 1)} of kind {kind}, which no chosen flow takes ({where})"
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
+        _say(console, told)
     if skipped := run.progress.skipped:
         console.print(f"skipped: {skipped} source{'s' * (skipped > 1)}, each named above", markup=False)
 
@@ -172,12 +177,12 @@ def _finish(summary: Summary, *, as_json: bool) -> None:
     else:
         console = Console()
         view.show(summary, console)
-        console.print(f"dataset: {summary.directory / 'pairs'}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"dataset: {summary.directory / 'pairs'}")
     if summary.stopped:
         raise summary.stopped
     if summary.failed:
         print(
-            f"{summary.failed} items failed: `agentinstruct status {summary.directory}` says why; "
+            f"{summary.failed} items failed: `agentinstruct status {printable_line(summary.directory)}` says why; "
             "the same command tries them again",
             file=sys.stderr,
         )
@@ -201,4 +206,4 @@ def status(run: flags.Directory, as_json: flags.AsJson = False, prices: flags.Pr
     view.show(summary, console, reasons=1000)
     for flow, seed, error in failed:
         last = error.strip().splitlines()[-1] if error.strip() else "unknown"
-        console.print(f"failed: {flow} on {seed}: {last}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"failed: {flow} on {seed}: {last}")

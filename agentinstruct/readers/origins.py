@@ -21,6 +21,8 @@ from agentinstruct.readers.document import one_line
 from agentinstruct.readers.walk import SOURCES_NAME
 from agentinstruct.records import SeedKind
 
+_LARGEST = 20_000_000
+
 
 class Origin(BaseModel):
     """What is said about one file, or about all that match its path."""
@@ -68,10 +70,14 @@ class Origins:
 
 def _load(path: Path) -> tuple[Origin, ...]:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for, and a device never ends
+            raise SeedError(f"{path.as_posix()} is not a regular file")
+        if path.is_file() and path.stat().st_size > _LARGEST:
+            raise SeedError(f"{path.as_posix()} is larger than {_LARGEST // 1_000_000} MB")
         return _Sources.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).files
     except (FileNotFoundError, NotADirectoryError):
         return ()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SeedError(f"{path.as_posix()} cannot be read: {one_line(error)}") from error
     except ValidationError as error:
         first = error.errors()[0]

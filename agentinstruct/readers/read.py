@@ -99,11 +99,16 @@ def _read_found(
             else:
                 document = _read_document(path, options, is_named=is_named)
                 kind = options.kind or origin.kind or document.kind
-                yield from seeds_of(replace(document, path=path.as_posix(), kind=kind), origin, options)
+                yield from seeds_of(replace(document, path=_storable(path), kind=kind), origin, options)
         except Unreadable as error:
             yield Skipped(source=path.as_posix(), reason=str(error))
         except OSError as error:
             yield Skipped(source=path.as_posix(), reason=f"cannot be read: {error.strerror or error}")
+
+
+def _storable(path: Path) -> str:
+    """Return a path as text that any file can hold: names on disk may be no UTF-8."""
+    return path.as_posix().encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _read_document(path: Path, options: ReadOptions, *, is_named: bool) -> Document:
@@ -147,7 +152,7 @@ def _read_rows(
     if not path.stat().st_size:
         raise Unreadable("is empty")
     yield from _row_seeds(
-        path.as_posix(), _ROW_READERS[path.suffix.lower()](path, options), origin, options, is_named=is_named
+        _storable(path), _ROW_READERS[path.suffix.lower()](path, options), origin, options, is_named=is_named
     )
 
 

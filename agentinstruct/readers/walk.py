@@ -93,8 +93,8 @@ def _reason_to_skip(path: Path, boundary: Path) -> str:
     """Return why a file below a folder is no seed by its name and place alone, or nothing."""
     try:
         return _reason_by_type(path, boundary) or _reason_by_name(path)
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
+    except (OSError, RuntimeError) as error:  # Python 3.11 and 3.12 say of links in a circle that they are at fault
+        return f"cannot be read: {getattr(error, 'strerror', None) or 'is a link to itself'}"
 
 
 def _reason_by_type(path: Path, boundary: Path) -> str:

@@ -13,12 +13,13 @@ from random import Random
 from pydantic import TypeAdapter, ValidationError
 
 from agentinstruct.agent import Ask
+from agentinstruct.dedup.exact import normalise
 from agentinstruct.errors import FlowError, Rejected
 from agentinstruct.flow import trace
 from agentinstruct.records import Content, Form, Instruction, Record, Rejection
 from agentinstruct.replies import Question, Questions
 
-LETTERS = string.ascii_uppercase
+LETTERS = string.ascii_uppercase[:10]
 
 
 class TaskType(Record):
@@ -97,6 +98,8 @@ def _reject(rejected: Rejected, content: Content, ask: Ask) -> None:
 
 def write_instruction(question: Question, kind: TaskType, content: Content, ask: Ask, layout: str) -> Instruction:
     """Turn a written question into the instruction a student sees; raises `Rejected` where it breaks its form."""
+    if not question.question.strip():
+        raise Rejected("empty_question", kind.name)
     options, expected = lettered(question.options, question.answer, kind.form, ask.random)
     text = ask.prompts.render_file(
         layout, {"passage": content.text, "question": question.question, "options": options, "form": kind.form}
@@ -120,17 +123,19 @@ def lettered(options: Sequence[str], answer: str, form: Form, random: Random) ->
     """Shuffle options so that no position gives the key away; return them with the expected answer in letters.
 
     Writers give a sequence's options in the right order, and a multiple choice's answer as the text of its option.
-    Raises `Rejected` when the answer is none of the options or two options are the same.
+    Raises `Rejected` when the answer is none of the options, two options are the same, or there are more than letters.
     """
+    if len(options) > len(LETTERS):
+        raise Rejected("malformed_options", f"{len(options)} options, over the limit of {len(LETTERS)}")
     if form not in ("multiple_choice", "sequence"):
         return tuple(options), answer.strip()
     right_order = [option.strip() for option in options]
-    if len({option.casefold() for option in right_order}) < max(3, len(right_order)):
-        raise Rejected("malformed_options", " | ".join(right_order))
+    if not all(right_order) or len(set(map(normalise, right_order))) < max(3, len(right_order)):
+        raise Rejected("malformed_options", " | ".join(right_order)[:2000])
     shown = random.sample(right_order, len(right_order))
     if form == "sequence":
         return tuple(shown), ", ".join(LETTERS[shown.index(option)] for option in right_order)
     keys = [index for index, option in enumerate(shown) if option.casefold() == answer.strip().casefold()]
     if len(keys) != 1:
-        raise Rejected("malformed_options", f"the answer {answer!r} is none of: {' | '.join(right_order)}")
+        raise Rejected("malformed_options", f"the answer {answer!r} is none of: {' | '.join(right_order)}"[:2000])
     return tuple(shown), LETTERS[keys[0]]

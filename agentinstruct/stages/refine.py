@@ -16,7 +16,7 @@ from agentinstruct.errors import FlowError, Rejected
 from agentinstruct.flow import trace
 from agentinstruct.records import Form, Instruction, Record, Rejection
 from agentinstruct.replies import Edit, Suggestions
-from agentinstruct.stages.instruct import lettered
+from agentinstruct.stages.instruct import LETTERS, lettered
 from agentinstruct.stages.team import SuggesterEditorTeam
 from agentinstruct.typed import read_reply
 
@@ -55,6 +55,8 @@ def edit_item(parent: Instruction, edit: Edit, goal: Goal, ask: Ask) -> Instruct
     question = edit.question.strip() or parent.question
     if goal.aim == "decline":
         options, expected = tuple(edit.options) or parent.options, ""
+        if len(options) > len(LETTERS):
+            raise Rejected("malformed_options", f"{len(options)} options, over the limit of {len(LETTERS)}")
     else:
         options, expected = lettered(edit.options, edit.answer, parent.form, ask.random)
     text = ask.prompts.render_file(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agentinstruct.agent import Ask
+from agentinstruct.errors import Rejected
 from agentinstruct.records import Form, Instruction, Message, Pair, Verdict
 from agentinstruct.replies import Answer, GroundedAnswer, Judgement
 from agentinstruct.stages.refine import item_variables
@@ -21,6 +22,8 @@ class Responder:
         """Return the one-turn pair."""
         variables = item_variables(instruction) | {"answer": ""}
         answer = await ask(self.agent, returns=self.returns, **variables)
+        if not answer.response.strip():
+            raise Rejected("empty_reply", f"{self.agent} answered with no words")
         turns = (
             Message(role="user", content=instruction.text),
             Message(role="assistant", content=answer.response.strip()),

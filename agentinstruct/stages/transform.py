@@ -33,7 +33,7 @@ class OneOf:
         """Return the first content that a drawn transformation gives."""
         choices = _resolve(self.transformations, ask)
         for choice in ask.random.sample(choices, len(choices)):
-            if contents := await _transform(choice, seed, ask):
+            if contents := await _transform(*choice, seed, ask):
                 return contents
         return []
 
@@ -46,27 +46,35 @@ class AllOf:
 
     async def __call__(self, seed: Seed, ask: Ask) -> list[Content]:
         """Return all contents, in the order of the transformations."""
-        groups = await asyncio.gather(*(_transform(each, seed, ask) for each in _resolve(self.transformations, ask)))
+        groups = await asyncio.gather(*(_transform(*each, seed, ask) for each in _resolve(self.transformations, ask)))
         return [content for group in groups for content in group]
 
 
-def _resolve(transformations: tuple[Transformation, ...], ask: Ask) -> list[Transformation]:
-    resolved: list[Transformation] = []
-    for each in transformations:
-        resolved += ask.prompts.matching(each) if isinstance(each, str) else [each]
+def _resolve(transformations: tuple[Transformation, ...], ask: Ask) -> list[tuple[str, Transformation]]:
+    """Return each transformation with the label of its branch: an agent's name, or a function's place."""
+    resolved: list[tuple[str, Transformation]] = []
+    for place, each in enumerate(transformations):
+        names = ask.prompts.matching(each) if isinstance(each, str) else []
+        resolved += [(name, name) for name in names] or [(str(place), each)]
     return resolved
 
 
-async def _transform(transformation: Transformation, seed: Seed, ask: Ask) -> list[Content]:
-    if not isinstance(transformation, str):
-        return await transformation(seed, ask)
-    branch = ask.branch(transformation)
+async def _transform(label: str, transformation: Transformation, seed: Seed, ask: Ask) -> list[Content]:
+    branch = ask.branch(label)
     try:
-        passage = await branch(transformation, returns=Passage, text=seed.text)
-        if passage.irrelevant or not passage.text.strip():
-            raise Rejected("irrelevant", transformation)
+        if isinstance(transformation, str):
+            contents = [await _ask_for_passage(transformation, seed, branch)]
+        else:
+            contents = await transformation(seed, branch)
     except Rejected as rejected:
         lineage = trace(seed, ask.flow, asked=branch.asked)
         ask.reject(Rejection(stage="transform", reason=rejected.reason, detail=rejected.detail, lineage=lineage))
         return []
-    return [Content.of(seed, passage.text, agent=transformation, title=passage.title, asked=branch.asked)]
+    return [each if each.asked else each.model_copy(update={"asked": branch.asked}) for each in contents]
+
+
+async def _ask_for_passage(agent: str, seed: Seed, ask: Ask) -> Content:
+    passage = await ask(agent, returns=Passage, text=seed.text)
+    if passage.irrelevant or not passage.text.strip():
+        raise Rejected("irrelevant", agent)
+    return Content.of(seed, passage.text, agent=agent, title=passage.title)

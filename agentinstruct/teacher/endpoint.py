@@ -80,7 +80,10 @@ class Endpoint:
             # a compressed body could grow without bounds behind the cap on its size
             "default_headers": {"Accept-Encoding": "identity"},
             "http_client": openai.DefaultAioHttpClient(
-                timeout=timeout, limits=limits, event_hooks={"response": [_cap]}
+                timeout=timeout,
+                limits=limits,
+                follow_redirects=False,  # the questions, and Azure's key, would travel on to wherever it says
+                event_hooks={"response": [_cap]},
             ),
         }
         if self.api_version is not None:
@@ -104,6 +107,8 @@ def _is_http(url: str) -> bool:
 
 
 async def _cap(response: httpx2.Response) -> None:
+    if (coding := response.headers.get("content-encoding", "identity").lower()) not in ("", "identity"):
+        raise OSError(f"the reply is compressed ({coding[:40]}), which was not asked for")
     assert isinstance(response.stream, httpx2.AsyncByteStream)
     response.stream = _Capped(response.stream)
 

@@ -34,6 +34,11 @@ def failure_of(
             perhaps_billed=False,
         )
     cure = {
+        301: (moved := f"{endpoint} sends questions on to another place, where they do not go: check --base-url"),
+        302: moved,
+        303: moved,
+        307: moved,
+        308: moved,
         401: f"{endpoint} does not accept the key in {key_variable}: check that variable",
         403: f"the key in {key_variable} may not use {model!r} at {endpoint}: check its rights or take another model",
         404: f"{endpoint} knows no model {model!r}, or is not an OpenAI-compatible base URL (most end in /v1): "

@@ -60,11 +60,13 @@ class Translated(Layer):
         return TeacherError(f"the client of {model} failed: {said}")
 
 
-def _scrubbed(body: object) -> object:
+def _scrubbed(body: object, depth: int = 6) -> object:
     match body:
         case str():
             return without_keys(body)
-        case Mapping():
-            return {name: _scrubbed(value) for name, value in body.items()}
-        case _:
+        case Mapping() if depth:
+            return {name: _scrubbed(value, depth - 1) for name, value in body.items()}
+        case int() | float():
             return body
+        case _:
+            return None

@@ -150,14 +150,16 @@ class OpenAITeacher(ChatCompletionClient):
             reason = self._endpoint.scrub(told)[:300] or type(error).__name__
             return TeacherUnavailable(f"the connection to {self._endpoint.shown} failed: {reason}")
 
-    def _scrubbed(self, said: object) -> object:
+    def _scrubbed(self, said: object, depth: int = 6) -> object:
         match said:
             case str():
                 return self._endpoint.scrub(said)
-            case Mapping():
-                return {name: self._scrubbed(value) for name, value in said.items()}
-            case _:
+            case Mapping() if depth:  # no server's message lies deeper, and nesting without end is one to stumble over
+                return {name: self._scrubbed(value, depth - 1) for name, value in said.items()}
+            case int() | float():
                 return said
+            case _:
+                return None
 
     async def close(self) -> None:
         """Close the connections; a later call opens new ones."""

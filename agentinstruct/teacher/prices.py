@@ -16,6 +16,7 @@ from agentinstruct.errors import ConfigurationError
 PICODOLLARS = 10**12
 Usage = dict[str, tuple[int, int, int]]
 """Calls, prompt tokens and completion tokens by model."""
+_MOST_DOLLARS = 1e9
 SHIPPED = Path(__file__).with_name("prices.toml")
 
 
@@ -24,8 +25,8 @@ class Price(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    input: float = Field(ge=0, allow_inf_nan=False)
-    output: float = Field(ge=0, allow_inf_nan=False)
+    input: float = Field(ge=0, le=_MOST_DOLLARS)
+    output: float = Field(ge=0, le=_MOST_DOLLARS)
     as_of: date | None = None
 
     def picodollars(self, usage: RequestUsage) -> int:
@@ -41,8 +42,8 @@ class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     models: list[str]
-    input: float = Field(ge=0, allow_inf_nan=False)
-    output: float = Field(ge=0, allow_inf_nan=False)
+    input: float = Field(ge=0, le=_MOST_DOLLARS)
+    output: float = Field(ge=0, le=_MOST_DOLLARS)
 
 
 class _Table(BaseModel):
@@ -84,7 +85,7 @@ def _read(file: Path) -> list[tuple[str, Price]]:
         table = _Table.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigurationError(f"cannot read the price file {file}: {error.strerror}") from error
-    except (ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"the price file {file} is malformed: {error}") from error
     return [
         (pattern, Price(input=entry.input, output=entry.output, as_of=table.as_of))

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autogen_core.models import ChatCompletionClient
+from pydantic import ValidationError
 
 from agentinstruct.errors import ConfigurationError
+from agentinstruct.teacher.failures import without_keys
 
 AZURE_API_VERSION = "2024-10-21"
 
@@ -72,9 +74,17 @@ def _load_component(path: Path) -> ChatCompletionClient:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"cannot read the component file {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path} is not JSON: {error}") from error
     try:
         return ChatCompletionClient.load_component(config)
     except Exception as error:  # AutoGen imports and runs what the file names, so anything may come out
-        raise ConfigurationError(f"{path} is no AutoGen model client: {type(error).__name__}: {error}") from error
+        told = _without_input(error)
+    raise ConfigurationError(f"{path} is no AutoGen model client: {told}")  # outside: the error may hold the file's key
+
+
+def _without_input(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults[:5])
+    return without_keys(f"{type(error).__name__}: {error}")

@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from agentinstruct.errors import ConfigurationError, Rejected, TeacherUnavailable
 from agentinstruct.teacher.layer import RequestOptions
 
-_FINISH: Mapping[object, FinishReasons] = {
+_FINISH: Mapping[str, FinishReasons] = {
     "stop": "stop",
     "length": "length",
     "content_filter": "content_filter",
@@ -104,7 +104,7 @@ def result_of(reply: object) -> CreateResult:
             raise TeacherUnavailable(f"the teacher sent an error in place of a reply: {_shortened(error)}")
         case _:
             raise TeacherUnavailable(f"the teacher sent no chat completion: {_shortened(reply)}")
-    finish = _FINISH.get(choice.get("finish_reason"), "unknown")
+    finish = _FINISH.get(str(choice.get("finish_reason")), "unknown")
     if finish == "content_filter":
         raise Rejected("content_filter", "the teacher's content filter stopped the reply")
     if refusal := message.get("refusal"):

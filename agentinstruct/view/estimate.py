@@ -6,9 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from agentinstruct.estimates import SECONDS_PER_CALL, Estimate
+from agentinstruct.view.words import printable_line
 
 
 def as_json(estimate: Estimate) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def show(estimate: Estimate) -> None:
     table = Table("flow", "items", "calls", "tokens in", "tokens out", box=None)
     for flow in estimate.flows:
         numbers = (flow.items, flow.calls, flow.prompt_tokens, flow.completion_tokens)
-        table.add_row(flow.flow, *(f"{number:,}" for number in numbers))
+        table.add_row(escape(printable_line(flow.flow)), *(f"{number:,}" for number in numbers))
     console.print(table)
     cost = "unknown: no price for this model" if estimate.dollars is None else f"${estimate.dollars:,.2f}"
     console.print(f"cost {cost}; time about {_duration(estimate.seconds)}")

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from agentinstruct.api import Summary
+from agentinstruct.view.words import printable_line
 
 
 def as_json(summary: Summary) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def show(summary: Summary, console: Console, *, reasons: int = 12) -> None:
     table.add_row("pairs", f"[bold]{summary.pairs}[/bold] accepted{share}")
     table.add_row("rejections", str(rejected))
     for reason, number in sorted(summary.rejections.items(), key=lambda each: -each[1])[:reasons]:
-        table.add_row("", f"{number:>6}  {escape(reason)}")
+        table.add_row("", f"{number:>6}  {escape(printable_line(reason))}")
     cost = "price unknown" if summary.dollars is None else f"${summary.dollars:.4f}"
     tokens = f"{summary.prompt_tokens} tokens in, {summary.completion_tokens} out"
     table.add_row("calls", f"{summary.calls}, {tokens}, {cost}")

@@ -13,36 +13,40 @@ from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
 
-from agentinstruct.previews import Preview
+from agentinstruct import previews
 from agentinstruct.records import Pair, Rejection
 from agentinstruct.teacher.journaled import Exchange
+from agentinstruct.view.words import printable, printable_line
 
 
-def show(preview: Preview, console: Console, *, length: int | None = 300) -> None:
+def show(tree: previews.Tree, console: Console, *, length: int | None = 300) -> None:
     """Print the tree; texts are cut to `length` characters unless it is None."""
-    seed = preview.seed
+    seed = tree.seed
     root = Tree(
-        f"[bold]{escape(preview.skill.name)}[/bold] on {escape(seed.source or seed.id)} "
+        f"[bold]{escape(printable_line(tree.flow))}[/bold] on {escape(printable_line(seed.source or seed.id))} "
         f"({seed.kind}, {len(seed.text.split())} words)"
     )
     _said(root, "seed", seed.text, length)
     branches: dict[tuple[str, ...], Tree] = {(): root}
-    outcomes: list[Pair | Rejection] = [*preview.pairs, *preview.rejections]
-    order = {key: place for place, key in enumerate(preview.exchanges)}
+    outcomes: list[Pair | Rejection] = [*tree.pairs, *tree.rejections]
+    order = {key: place for place, key in enumerate(tree.exchanges)}
     outcomes.sort(key=lambda outcome: [order.get(key, -1) for key in _path(outcome)])
     for outcome in outcomes:
         path = _path(outcome)
         for depth in range(1, len(path) + 1):
             if path[:depth] not in branches:
-                exchange = preview.exchanges.get(path[depth - 1])
+                exchange = tree.exchanges.get(path[depth - 1])
                 parent = branches[path[: depth - 1]]
                 branches[path[:depth]] = _exchange(parent, exchange, length) if exchange else parent
         _outcome(branches[path], outcome, length)
+    drawn = {key for path in branches for key in path}
+    for key, exchange in tree.exchanges.items():
+        if key not in drawn:  # it led to nothing: the item failed, or a changed prompt asked anew
+            _exchange(root, exchange, length)
+    if tree.error:
+        root.add(Text(f"✗ failed: {_cut(tree.error.strip(), length)}", style="red"))
     console.print(root)
-    console.print(
-        f"{len(preview.exchanges)} calls, {len(preview.pairs)} pairs, {len(preview.rejections)} rejections; "
-        "nothing was written"
-    )
+    console.print(f"{len(tree.exchanges)} calls, {len(tree.pairs)} pairs, {len(tree.rejections)} rejections")
 
 
 def _path(outcome: Pair | Rejection) -> tuple[str, ...]:
@@ -50,7 +54,7 @@ def _path(outcome: Pair | Rejection) -> tuple[str, ...]:
 
 
 def _exchange(parent: Tree, exchange: Exchange, length: int | None) -> Tree:
-    branch = parent.add(f"[cyan]{escape(exchange.agent)}[/cyan]")
+    branch = parent.add(f"[cyan]{escape(printable_line(exchange.agent))}[/cyan]")
     asked = [message["content"] for message in json.loads(exchange.request) if message["role"] != "system"]
     _said(branch, "asked", "\n".join(map(str, asked)), length)
     reply = json.loads(exchange.reply)
@@ -61,10 +65,10 @@ def _exchange(parent: Tree, exchange: Exchange, length: int | None) -> Tree:
 def _outcome(branch: Tree, outcome: Pair | Rejection, length: int | None) -> None:
     if isinstance(outcome, Rejection):
         detail = f": {outcome.detail}" if outcome.detail else ""
-        branch.add(Text(f"✗ {outcome.stage}: {outcome.reason}{_cut(detail, length)}", style="red"))
+        branch.add(Text(f"✗ {outcome.stage}: {printable_line(outcome.reason)}{_cut(detail, length)}", style="red"))
         return
     verdicts = ", ".join(verdict.check for verdict in outcome.verdicts) or "no check"
-    pair = branch.add(Text(f"✓ pair {outcome.id} ({outcome.type}; passed {verdicts})", style="green"))
+    pair = branch.add(Text(printable_line(f"✓ pair {outcome.id} ({outcome.type}; passed {verdicts})"), style="green"))
     for message in outcome.messages:
         _said(pair, message.role, message.content or "", length)
 
@@ -79,9 +83,9 @@ def _readable(content: object) -> str:
         return json.dumps(content, ensure_ascii=False, indent=1)
     try:
         return json.dumps(json.loads(content), ensure_ascii=False, indent=1)
-    except ValueError:
+    except (ValueError, RecursionError):
         return content
 
 
 def _cut(text: str, length: int | None) -> str:
-    return text if length is None or len(text) <= length else f"{text[:length].rstrip()} …"
+    return printable(text if length is None or len(text) <= length else f"{text[:length].rstrip()} …")

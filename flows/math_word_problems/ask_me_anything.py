@@ -11,6 +11,9 @@ from agentinstruct.records import Content, Instruction, Rejection
 from agentinstruct.replies import Problem, Statement
 from agentinstruct.verify import find_numbers, parse_number
 
+MOST_HIDDEN = 30
+"""No word problem has more numbers; a reply made of numbers alone would cost a question for each."""
+
 
 async def seed_and_hidden_numbers(content: Content, ask: Ask) -> list[Instruction]:
     """Return the seed's own problem and one new problem for each number that can be hidden.
@@ -31,7 +34,7 @@ async def seed_and_hidden_numbers(content: Content, ask: Ask) -> list[Instructio
             f"{told[: number.start]}[[{told[number.start : number.end]}]]{told[number.end :]}",
             told[number.start : number.end],
         )
-        for number in find_numbers(told)
+        for number in find_numbers(told)[:MOST_HIDDEN]
     ]
     hidden = await asyncio.gather(*(_hide(text, gold, content, ask.branch(text)) for text, gold in marked))
     before = ask.asked
