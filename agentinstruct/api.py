@@ -11,13 +11,14 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from autogen_core.models import ChatCompletionClient
+from pydantic import TypeAdapter, ValidationError
 
 from agentinstruct.dataset import Counts
 from agentinstruct.errors import AgentInstructError, ConfigurationError, SeedError
@@ -37,6 +38,8 @@ from agentinstruct.stack import TeacherStack
 from agentinstruct.teacher.prices import Prices
 
 Result = TypeVar("Result")
+_PUBLISHED = TypeAdapter(tuple[str, int, dict[str, int]])
+"""The call that published, its pairs, and its rejections by `flow/stage/reason`."""
 Sources = str | Path | Iterable[str | Path | Seed]
 """What to read (files, folders, globs, `hf:NAME`), or seeds themselves."""
 
@@ -96,6 +99,7 @@ async def run(
             work = Run(options, skills=skills, stack=stack, journal=journal, on_skip=on_skip, on_pairs=on_pairs)
             watch(work)
             counts = await work.execute()
+            write_manifest(options, skills, stack, seed_fingerprint=work.seed_fingerprint())
             write_card(options, skills, stack, counts)
             published = [journal.meta("calls"), counts.pairs, counts.reasons()]
             await journal.set_meta("published", json.dumps(published))
@@ -170,9 +174,10 @@ def summarise(
 
 def _counted(journal: Journal) -> tuple[int, dict[str, int]]:
     """Return pairs and rejections as published, or as finished so far where the last call has not published yet."""
-    call, pairs, rejections = json.loads(journal.meta("published") or "[null, 0, {}]")
-    if call == journal.meta("calls"):
-        return pairs, rejections
+    with suppress(ValidationError):  # nobody vouches for a journal that came from elsewhere: then it is counted
+        call, pairs, rejections = _PUBLISHED.validate_json(journal.meta("published") or "")
+        if call == journal.meta("calls"):
+            return pairs, rejections
     so_far = Counts()
     for outcome in settle(journal):
         for pair in outcome.pairs:

@@ -37,6 +37,7 @@ class FlowEstimate:
 class Estimate:
     """Calls, tokens (four characters each), dollars (None: price unknown) and seconds of a whole run.
 
+    Dollars are at the price of the teacher of all agents, also where a role has a cheaper or dearer one of its own.
     A lower bound in kind: the offline teacher declines what a model would do, so a model is asked more.
     """
 

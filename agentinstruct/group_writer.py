@@ -9,7 +9,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -21,10 +21,10 @@ _GROUP = 512
 
 
 class GroupWriter:
-    """Writes through a connection of its own; after a write that failed, every later one fails with it."""
+    """Writes through `connection`, which becomes its own; after a write that failed, every later one fails with it."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], name: str) -> None:
-        self._connect = connect
+    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+        self._connection = connection
         self._name = name
         self._work: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._broken: Exception | None = None
@@ -54,7 +54,7 @@ class GroupWriter:
         return AgentInstructError(f"cannot write {self._name}: {self._broken}; see its space and run again")
 
     def _write_forever(self) -> None:
-        connection = self._connect()
+        connection = self._connection
         with suppress(_Closed):
             while True:
                 group = self._next_group()

@@ -16,6 +16,8 @@ from agentinstruct.records import Seed
 
 def first_seeds(options: RunOptions, kinds: Set[str]) -> Iterator[Seed | Skipped]:
     """Yield seeds as given or read, at most `limit` of those that a chosen flow takes."""
+    if options.limit == 0:
+        return
     left = options.limit
     for each in all_seeds(options.seeds, options.reading):
         yield each

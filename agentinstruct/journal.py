@@ -76,13 +76,13 @@ class Journal:
         try:
             self._reader.executescript(_SCHEMA)
             self._check_format()
+            self._writer = GroupWriter(self._connect(), str(path))
         except sqlite3.Error as error:
             self._reader.close()
             raise self._unusable(error) from error
         except ConfigurationError:
             self._reader.close()
             raise
-        self._writer = GroupWriter(self._connect, str(path))
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)

@@ -65,8 +65,13 @@ def _prepare(directory: Path) -> None:
         raise ConfigurationError(told) from error
 
 
-def write_manifest(options: RunOptions, skills: tuple[Skill, ...], stack: TeacherStack) -> None:
-    """Write what was asked: flows and their prompts, teachers, sampling, sources, versions. No key is in it."""
+def write_manifest(
+    options: RunOptions, skills: tuple[Skill, ...], stack: TeacherStack, *, seed_fingerprint: str | None = None
+) -> None:
+    """Write what was asked: flows and their prompts, teachers, sampling, sources, versions. No key is in it.
+
+    `seed_fingerprint` identifies the seeds, which are read while the run goes on; None as long as that is not over.
+    """
     manifest: dict[str, Any] = {
         "flows": {
             skill.name: {
@@ -80,6 +85,7 @@ def write_manifest(options: RunOptions, skills: tuple[Skill, ...], stack: Teache
         "teachers": stack.identities(),
         "run_seed": options.run_seed,
         "seeds": _sources(options),
+        "seed_fingerprint": seed_fingerprint,
         "reading": {name: value for name, value in _public(options.reading).items() if value is not None},
         "limit": options.limit,
         "target": options.target,
@@ -105,7 +111,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise ConfigurationError(f"{directory} is no run: it has no manifest.json") from error
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ConfigurationError(
             f"{path} is damaged: {error}; run `agentinstruct generate` again to rewrite it"
         ) from error

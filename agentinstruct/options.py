@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autogen_core.models import ChatCompletionClient
 
+from agentinstruct.errors import ConfigurationError
 from agentinstruct.readers import ReadOptions
 from agentinstruct.records import Seed
 from agentinstruct.teacher.spec import Sampling
@@ -31,6 +32,10 @@ class TeacherOptions:
     budget: float | None = None
     budget_tokens: int | None = None
     prices: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1:
+            raise ConfigurationError(f"a concurrency of {self.concurrency} would ask nothing: give 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,19 +7,23 @@ a Jinja template. Seeds and replies are only ever values in it, never templates.
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 from jinja2 import StrictUndefined, Template, TemplateError, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import BaseModel, TypeAdapter
 
 from agentinstruct.errors import FlowError
 from agentinstruct.records import content_hash
 
+Entry = TypeVar("Entry", bound=BaseModel)
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
     autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
@@ -58,6 +62,7 @@ class Prompts:
         self.folder = folder
         self._prompts = {prompt.name: prompt for prompt in map(self._read, sorted(folder.rglob("*.md"))) if prompt}
         self._templates: dict[str, Template] = {}
+        self._entries: dict[str, tuple[Any, ...]] = {}
 
     def _read(self, path: Path) -> Prompt | None:
         name = path.relative_to(self.folder).with_suffix("").as_posix()
@@ -99,6 +104,19 @@ class Prompts:
                 raise FlowError(f"{self.folder}: no template {filename!r}")
             self._templates[filename] = _compile(path.read_text(encoding="utf-8"), str(path))
         return _render(self._templates[filename], variables, filename).strip()
+
+    def entries(self, filename: str, name: str, kind: type[Entry]) -> tuple[Entry, ...]:
+        """Return the `[[name]]` tables of a TOML file of the folder; raises `FlowError` that names the faulty entry."""
+        if filename not in self._entries:
+            path = self.folder / filename
+            try:
+                found = tomllib.loads(path.read_text(encoding="utf-8")).get(name, [])
+                self._entries[filename] = TypeAdapter(tuple[kind, ...]).validate_python(found)  # type: ignore[valid-type]  # known at run time
+            except (OSError, ValueError) as error:
+                raise FlowError(f"{path}: {error}") from error
+            if not self._entries[filename]:
+                raise FlowError(f"{path}: there is no [[{name}]] in it")
+        return self._entries[filename]
 
 
 def _compile(source: str, where: str) -> Template:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import traceback
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -75,7 +76,12 @@ class Run:
         self._conditions = {
             skill.name: content_hash(skill.fingerprint, stack.identities(), options.run_seed) for skill in skills
         }
+        self._seeds_read = hashlib.sha256()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def seed_fingerprint(self) -> str | None:
+        """Identify this call's seeds, in their order; None when it did not read them all."""
+        return self._seeds_read.hexdigest()[:16] if self.progress.all_read else None
 
     def stop(self, reason: AgentInstructError | None = None) -> None:
         """Ask nothing new; questions in flight come back and are kept."""
@@ -135,6 +141,7 @@ class Run:
         async for seed in self._seeds():
             takers = [skill for skill in self.skills if seed.kind in skill.flow.kinds]
             self.progress.seeds += 1
+            self._seeds_read.update(content_hash(seed.id, seed.kind, seed.text).encode())
             if not takers:
                 self._note_unused(seed)
             for skill in takers:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gzip
 import hashlib
 import importlib
 import json
@@ -43,7 +44,9 @@ Kind = Literal[
     "content_filter",  # finish_reason content_filter
     "refusal",  # structured output's own field for a model that refuses
     "without_usage",
+    "raw",  # an error reply whose whole body is `message`
     "endless",  # a body that does not stop
+    "compressed",  # 100 MB of body in 100 kB, though nobody asked for gzip
 ]
 
 
@@ -299,6 +302,15 @@ async def _endless(request: web.Request, _body: bytes, _fault: Fault) -> web.Str
         await response.write(b" " * 2**20)
 
 
+async def _raw(_request: web.Request, _body: bytes, fault: Fault) -> web.StreamResponse:
+    return web.Response(text=fault.message, status=fault.status, content_type="application/json")
+
+
+async def _compressed(_request: web.Request, body: bytes, _fault: Fault) -> web.StreamResponse:
+    bomb = gzip.compress(body[:-1] + b" " * 100_000_000 + body[-1:], 1)
+    return web.Response(body=bomb, content_type="application/json", headers={"Content-Encoding": "gzip"})
+
+
 _WIRE_FAULTS: Mapping[str, WireFault] = {
     "reset_before_headers": _reset_before_headers,
     "reset_within_headers": _reset_within_headers,
@@ -308,6 +320,8 @@ _WIRE_FAULTS: Mapping[str, WireFault] = {
     "truncated_json": _truncated,
     "not_json": _not_json,
     "endless": _endless,
+    "compressed": _compressed,
+    "raw": _raw,
 }
 
 

@@ -15,6 +15,7 @@ import pytest
 import agentinstruct
 from agentinstruct import Seed, TeacherOptions
 from agentinstruct.errors import BudgetExceeded, ConfigurationError, FlowError, SeedError, TeacherError
+from agentinstruct.manifest import read_manifest
 from agentinstruct.paths import SEEDS
 from tests.engine import Question, Teacher, pairs_of
 
@@ -180,3 +181,22 @@ def test_status_counts_what_is_finished_before_anything_is_published(tmp_path: P
     found = agentinstruct.status(tmp_path / "run")
     assert (found.pairs, found.rejections) == (summary.pairs, summary.rejections)
     assert found.pairs > 0
+
+
+def test_the_manifest_tells_whether_two_runs_read_the_same_seeds(tmp_path: Path) -> None:
+    def fingerprint(name: str, *texts: str, **options: Any) -> str | None:
+        given = [Seed.of(text) for text in texts]
+        agentinstruct.generate(given, ["reading_comprehension"], tmp_path / name, **options)
+        found: str | None = read_manifest(tmp_path / name)["seed_fingerprint"]
+        return found
+
+    first = fingerprint("a", "One.", "Two.")
+    assert first == fingerprint("b", "One.", "Two.") == fingerprint("c", "One.", "Two.", "Three.", limit=2)
+    assert len({first, fingerprint("d", "One."), fingerprint("e", "Two.", "One."), None}) == 4
+
+
+def test_no_seeds_and_no_calls_are_taken_for_what_they_say(tmp_path: Path) -> None:
+    with pytest.raises(SeedError, match="no seed was found"):
+        agentinstruct.generate([Seed.of("One.")], ["reading_comprehension"], tmp_path / "run", limit=0)
+    with pytest.raises(ConfigurationError, match="concurrency of 0"):
+        TeacherOptions(concurrency=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -254,3 +255,10 @@ def test_flows_of_the_same_name_are_refused(tmp_path: Path, folder: Path) -> Non
     other = write_flow(tmp_path / "deeper" / "sayings", _FILES)
     with pytest.raises(ConfigurationError, match="sayings"):
         generate(seeds(*_TEXTS), [folder, other], tmp_path / "run", teacher=Teacher(_echo))
+
+
+def test_tools_that_no_pair_calls_are_published_all_the_same(tmp_path: Path, folder: Path) -> None:
+    tool = {"type": "function", "function": {"name": "dial", "parameters": {"type": "object"}}}
+    write_flow(folder, {"flow.py": _FUNCTION.replace("number=number))", f"number=number), tools=({tool!r},))")})
+    generate(seeds("One."), [folder], tmp_path / "run", teacher=Teacher(_echo))
+    assert [json.loads(pair["tools"]) for pair in pairs_of(tmp_path / "run")] == [[tool]] * 3

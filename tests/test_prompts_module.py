@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agentinstruct.errors import FlowError
 from agentinstruct.prompts import Prompts
+from agentinstruct.stages import TaskType
 from tests.engine import write_flow
 
 POET = "You are a poet. {{ this is no template }}\n---\n<text>\n{{ text }}\n</text>\n"
@@ -110,3 +111,10 @@ def test_a_template_cannot_reach_what_it_was_not_given(tmp_path: Path, reach: st
     with pytest.raises(FlowError, match="poet"):
         prompt.render({"text": "a", "things": things})
     assert things == []
+
+
+@pytest.mark.parametrize("toml", ["[[type]]\nname = 'misspelt'", "[[types]]\nnome = 'a'", "[types]\nname = 'a'", "[["])
+def test_a_faulty_taxonomy_is_named(tmp_path: Path, toml: str) -> None:
+    prompts = Prompts(write_flow(tmp_path, {"types.toml": toml}))
+    with pytest.raises(FlowError, match=r"types\.toml: "):
+        prompts.entries("types.toml", "types", TaskType)

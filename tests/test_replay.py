@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from agentinstruct import Seed, Summary, TeacherOptions, generate
+from agentinstruct import Seed, Summary, TeacherOptions, generate, status
+from agentinstruct.errors import BudgetExceeded
 from agentinstruct.paths import SEEDS
 from agentinstruct.teacher.spec import Sampling
 from tests.engine import Question, Teacher, dataset_bytes, pairs_of, rejected_of, seeds, write_flow
@@ -312,3 +313,61 @@ def test_half_an_emoji_in_a_reply_is_replaced_the_first_time_as_when_replayed(
     generate(seeds(*_TEXTS), [folder], tmp_path / "run", teacher=base)
     assert len(openai_server.requests) == 15
     assert dataset_bytes(tmp_path / "run") == before
+
+
+def test_a_corrected_licence_or_source_reaches_the_dataset_and_asks_nothing(tmp_path: Path) -> None:
+    folder = write_flow(tmp_path / "entitled", _FILES)
+    generate([Seed.of("One.", source="here")], [folder], tmp_path / "run", teacher=Teacher(_echo))
+    teacher = Teacher(_echo)
+    generate([Seed.of("One.", source="there", license="MIT")], [folder], tmp_path / "run", teacher=teacher)
+    assert {(pair["source"], pair["license"]) for pair in pairs_of(tmp_path / "run")} == {("there", "MIT")}
+    assert teacher.asked == []
+
+
+def test_a_run_stopped_after_a_change_publishes_nothing_from_before_it(tmp_path: Path) -> None:
+    folder = write_flow(tmp_path / "entitled", _FILES)
+    other = write_flow(tmp_path / "other", {**_FILES, "flow.py": _FLOW.replace("for:", "of:")})
+    generate(seeds(*_TEXTS), [folder, other], tmp_path / "run", teacher=Teacher(_echo))
+    whole = dataset_bytes(tmp_path / "run")
+    write_flow(folder, {"summariser.md": _FILES["summariser.md"].replace(".", "!")})
+    count = iter(range(100))
+
+    def until_the_fifth(question: Question) -> Any:
+        return _echo(question) if next(count) < 4 else BudgetExceeded("enough")
+
+    options = TeacherOptions(teacher=Teacher(until_the_fifth), concurrency=1)
+    with pytest.raises(BudgetExceeded):
+        generate(seeds(*_TEXTS), [folder], tmp_path / "run", teacher=options)
+    pairs = pairs_of(tmp_path / "run")
+    assert {pair["lineage"]["flow"] for pair in pairs} == {"entitled"}
+    assert "You shorten." not in str(pairs)
+    summary = status(tmp_path / "run")
+    assert (summary.items, summary.done + summary.pending, summary.pairs) == (5, 5, 2 * summary.done)
+    assert summary.pending
+    write_flow(folder, _FILES)
+    teacher = Teacher(_echo)
+    generate(seeds(*_TEXTS), [folder, other], tmp_path / "run", teacher=teacher)
+    assert dataset_bytes(tmp_path / "run") == whole
+    assert teacher.asked == []
+
+
+def test_a_speakers_name_is_part_of_the_question(tmp_path: Path) -> None:
+    code = """from autogen_core.models import AssistantMessage, UserMessage
+
+from agentinstruct import Pair
+from agentinstruct.flow import flow
+
+
+@flow
+async def talk(seed, ask):
+    client = ask.client("sayer")
+    said = [AssistantMessage(content="Well?", source="host"), UserMessage(content=seed.text, source="guest")]
+    yield Pair.of(seed.text, (await client.create(said)).content)
+"""
+    folder = write_flow(tmp_path / "talk", {"flow.py": code})
+    teacher = Teacher(lambda question: str([message.source for message in question.messages]))  # type: ignore[union-attr]
+    generate(seeds("One."), [folder], tmp_path / "run", teacher=teacher)
+    write_flow(folder, {"flow.py": code.replace("host", "ghost")})
+    generate(seeds("One."), [folder], tmp_path / "run", teacher=teacher)
+    (pair,) = pairs_of(tmp_path / "run")
+    assert pair["messages"][1]["content"] == "['ghost', 'guest']"

@@ -395,3 +395,58 @@ def test_a_responder_never_learns_the_answer_its_writer_had_in_mind(tmp_path: Pa
     (pair,) = pairs_of(run)
     assert pair["messages"][1]["content"] == "It is open."
     assert (pair["final_answer"], pair["evidence"], pair["declined"]) == ("open", ["One"], False)
+
+
+_FUNCTIONS = """
+from agentinstruct.errors import Rejected
+from agentinstruct.records import Content
+
+
+class Retell:
+    def __init__(self, times):
+        self.times = times
+
+    async def __call__(self, seed, ask):
+        if self.times == 3:
+            raise Rejected("too_short", seed.text)
+        told = [await ask("writer", type={"name": ask.random.random()}, count=n, passage="") for n in range(self.times)]
+        return [Content.of(seed, f"{self.times} {told}", agent="retell")]
+
+
+"""
+
+
+def test_functions_that_transform_side_by_side_each_draw_for_themselves_and_keep_their_questions(
+    tmp_path: Path,
+) -> None:
+    def told(name: str, first_waits: int) -> list[dict[str, Any]]:
+        async def reply(question: Question) -> Reply:
+            for _ in range(first_waits if question.section("count") == "0" else 1):
+                await asyncio.sleep(0)
+            return question.section("type")
+
+        stages = "transform=AllOf(Retell(1), Retell(2), Retell(3)), instruct=ask_once, respond=answer"
+        code = f"{_HEAD}{_FUNCTIONS}flow = Flow(skill='T', {stages})"
+        folder = write_flow(tmp_path / "small", {**_FILES, "flow.py": code})
+        generate(seeds(*_TEXTS), [folder], tmp_path / name, teacher=Teacher(reply))
+        return pairs_of(tmp_path / name)
+
+    pairs = told("slow", 40)
+    assert pairs == told("quick", 0)
+    assert [len(pair["lineage"]["asked"]) for pair in pairs[:2]] == [1, 2]
+    (declined, *_) = rejected_of(tmp_path / "slow")
+    assert (declined["stage"], declined["reason"]) == ("transform", "too_short")
+
+
+def test_a_taxonomy_changed_while_the_program_runs_is_read_anew(tmp_path: Path) -> None:
+    teacher = Teacher(lambda question: _questions(f"{question.section('type')}?"))
+    stages = "transform=identity, instruct=PerType('types.toml', 'writer'), respond=answer"
+    _run(tmp_path, stages, teacher, "One.", **{"types.toml": _TYPES})
+    run = _run(tmp_path, stages, teacher, "One.", **{"types.toml": _TYPES.replace("topic", "theme")})
+    assert {pair["type"] for pair in pairs_of(run)} == {"theme"}
+
+
+def test_what_an_editor_could_not_do_is_counted_once(tmp_path: Path) -> None:
+    teacher = Teacher(lambda q: {"suggestions": ["x"]} if q.system == "suggest" else "no JSON")
+    run = _run(tmp_path, _REFINED + "goals='goals.toml')", teacher, "One.")
+    assert [row["reason"] for row in rejected_of(run)] == ["malformed_reply"]

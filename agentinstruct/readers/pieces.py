@@ -24,12 +24,7 @@ def seeds_of(document: Document, origin: Origin, options: ReadOptions) -> Iterat
     if kind == "math" and "answer" not in document.meta:
         raise Unreadable("is no problem with an answer: math seeds are rows with an answer column")
     text = tidy(document.text, empty_lines=2 if kind == "code" else 1)
-    if kind == "math":
-        pieces = [text]
-    elif kind == "code":
-        pieces = split_code(text, options.seed_characters, str(document.meta.get("language", "")))
-    else:
-        pieces = split_text(text, options.seed_characters)
+    pieces = _pieces(text, document, options)
     if not pieces:
         raise Unreadable("is empty")
     licences = (document.license, origin.license, options.license or "")
@@ -54,6 +49,16 @@ def seeds_of(document: Document, origin: Origin, options: ReadOptions) -> Iterat
             fields["id"] = document.id if number == 1 else f"{document.id}/{number}"
         parts = {"part": number, "parts": len(pieces)} if len(pieces) > 1 else {}
         yield Seed.of(piece, meta={**shared, **parts}, **fields), place
+
+
+def _pieces(text: str, document: Document, options: ReadOptions) -> list[str]:
+    if document.kind == "math":
+        if len(text) > options.seed_characters:
+            raise Unreadable(f"is a problem of {len(text):,} characters, larger than a seed may be (--seed-tokens)")
+        return [text]
+    if document.kind == "code":
+        return split_code(text, options.seed_characters, str(document.meta.get("language", "")))
+    return split_text(text, options.seed_characters)
 
 
 def _poverty(text: str, kind: str) -> str:

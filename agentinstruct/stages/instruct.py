@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import string
-import tomllib
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from random import Random
-
-from pydantic import TypeAdapter, ValidationError
 
 from agentinstruct.agent import Ask
 from agentinstruct.dedup.exact import normalise
-from agentinstruct.errors import FlowError, Rejected
+from agentinstruct.errors import Rejected
 from agentinstruct.flow import trace
 from agentinstruct.records import Content, Form, Instruction, Record, Rejection
 from agentinstruct.replies import Question, Questions
 
 LETTERS = string.ascii_uppercase[:10]
+LAYOUT = "instruction.jinja"
+"""The template file in the flow's folder that lays out the student's message."""
 
 
 class TaskType(Record):
@@ -39,34 +36,22 @@ class TaskType(Record):
         return not self.transformations or content.agent.rpartition("/")[2] in self.transformations
 
 
-@cache
-def read_taxonomy(path: Path) -> tuple[TaskType, ...]:
-    """Read the `[[types]]` of a TOML file; raises `FlowError` naming the file and the entry."""
-    try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("types", [])
-        return TypeAdapter(tuple[TaskType, ...]).validate_python(entries)
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
-        raise FlowError(f"{path}: {error}") from error
-
-
 class PerType:
     """Draws types that the content is eligible for, and has one agent write instructions of each, side by side.
 
-    `draw` types are asked for at most `each` instructions. `layout` is the template file of the student's message.
+    `draw` types are asked for at most `each` instructions. The folder's `instruction.jinja` lays out what the student
+    sees.
     """
 
-    def __init__(
-        self, taxonomy: str, agent: str, *, draw: int = 8, each: int = 2, layout: str = "instruction.jinja"
-    ) -> None:
+    def __init__(self, taxonomy: str, agent: str, *, draw: int = 8, each: int = 2) -> None:
         self.taxonomy = taxonomy
         self.agent = agent
         self.draw = draw
         self.each = each
-        self.layout = layout
 
     async def __call__(self, content: Content, ask: Ask) -> list[Instruction]:
         """Return the instructions in the order of the drawn types."""
-        eligible = [kind for kind in read_taxonomy(ask.prompts.folder / self.taxonomy) if kind.suits(content)]
+        eligible = [kind for kind in ask.prompts.entries(self.taxonomy, "types", TaskType) if kind.suits(content)]
         drawn = ask.random.sample(eligible, min(self.draw, len(eligible)))
         groups = await asyncio.gather(*(self._write(kind, content, ask) for kind in drawn))
         return [instruction for group in groups for instruction in group]
@@ -85,7 +70,7 @@ class PerType:
         instructions = []
         for question in reply.questions[: self.each]:
             try:
-                instructions.append(write_instruction(question, kind, content, branch, self.layout))
+                instructions.append(write_instruction(question, kind, content, branch))
             except Rejected as rejected:
                 _reject(rejected, content, branch)
         return instructions
@@ -96,13 +81,13 @@ def _reject(rejected: Rejected, content: Content, ask: Ask) -> None:
     ask.reject(Rejection(stage="instruct", reason=rejected.reason, detail=rejected.detail, lineage=lineage))
 
 
-def write_instruction(question: Question, kind: TaskType, content: Content, ask: Ask, layout: str) -> Instruction:
+def write_instruction(question: Question, kind: TaskType, content: Content, ask: Ask) -> Instruction:
     """Turn a written question into the instruction a student sees; raises `Rejected` where it breaks its form."""
     if not question.question.strip():
         raise Rejected("empty_question", kind.name)
     options, expected = lettered(question.options, question.answer, kind.form, ask.random)
     text = ask.prompts.render_file(
-        layout, {"passage": content.text, "question": question.question, "options": options, "form": kind.form}
+        LAYOUT, {"passage": content.text, "question": question.question, "options": options, "form": kind.form}
     )
     return Instruction.of(
         content.id,

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from autogen_agentchat.messages import TextMessage
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel
 
 from agentinstruct.agent import Ask
-from agentinstruct.errors import FlowError, Rejected
+from agentinstruct.errors import Rejected
 from agentinstruct.flow import trace
 from agentinstruct.records import Form, Instruction, Record, Rejection
 from agentinstruct.replies import Edit, Suggestions
-from agentinstruct.stages.instruct import LETTERS, lettered
+from agentinstruct.stages.instruct import LAYOUT, LETTERS, lettered
 from agentinstruct.stages.team import SuggesterEditorTeam
 from agentinstruct.typed import read_reply
 
@@ -32,16 +28,6 @@ class Goal(Record):
     edits: str = "question"
     forms: tuple[Form, ...] = ()
     """The forms it applies to; empty means all."""
-
-
-@cache
-def read_goals(path: Path) -> tuple[Goal, ...]:
-    """Read the `[[goals]]` of a TOML file; raises `FlowError` naming the file and the entry."""
-    try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("goals", [])
-        return TypeAdapter(tuple[Goal, ...]).validate_python(entries)
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
-        raise FlowError(f"{path}: {error}") from error
 
 
 def edit_item(parent: Instruction, edit: Edit, goal: Goal, ask: Ask) -> Instruction:
@@ -60,7 +46,7 @@ def edit_item(parent: Instruction, edit: Edit, goal: Goal, ask: Ask) -> Instruct
     else:
         options, expected = lettered(edit.options, edit.answer, parent.form, ask.random)
     text = ask.prompts.render_file(
-        "instruction.jinja", {"passage": passage, "question": question, "options": options, "form": parent.form}
+        LAYOUT, {"passage": passage, "question": question, "options": options, "form": parent.form}
     )
     if (passage, question) == (parent.passage, parent.question) and set(options) == set(parent.options):
         raise Rejected("unchanged", goal.name)
@@ -107,7 +93,7 @@ class SuggesterEditor:
             return []
         goals = [
             goal
-            for goal in read_goals(ask.prompts.folder / self.goals)
+            for goal in ask.prompts.entries(self.goals, "goals", Goal)
             if not goal.forms or instruction.form in goal.forms
         ]
         if not goals:
@@ -115,15 +101,10 @@ class SuggesterEditor:
         goal = ask.random.choice(goals)
         team = self.team(ask)
         result = await team.run(task=ask.prompts[self.suggester].render(item_variables(instruction) | {"goal": goal}))
-        for rejected in team.rejected:
+        edits = team.edits_of(result)
+        for rejected in team.rejected or ([] if edits else [Rejected("irrelevant", goal.name)]):
             self._reject(rejected, instruction, ask)
-        if not any(isinstance(message, TextMessage) and message.source == team.editor for message in result.messages):
-            self._reject(Rejected("irrelevant", goal.name), instruction, ask)
-        return [
-            child
-            for suggestion, text in team.edits_of(result)
-            if (child := self._child(instruction, suggestion, text, goal, ask))
-        ]
+        return [child for suggestion, text in edits if (child := self._child(instruction, suggestion, text, goal, ask))]
 
     def team(self, ask: Ask) -> SuggesterEditorTeam:
         """Return a fresh team of this stage's two agents."""

@@ -42,6 +42,8 @@ class Endpoint:
         url = (url or OPENAI).rstrip("/")
         if not _is_http(url):
             raise ConfigurationError(f"the base URL {public_url(url)!r} is not of the form http://host:port/v1")
+        if urlsplit(url).username is not None:
+            raise ConfigurationError(f"the base URL {public_url(url)} must hold no user: give the key in {variable}")
         key = os.environ.get(variable, "").strip()
         if not (key.isascii() and key.isprintable()):
             raise ConfigurationError(f"the key in {variable} holds characters that no key has: set it again")

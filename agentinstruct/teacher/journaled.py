@@ -139,7 +139,10 @@ def _message(message: LLMMessage) -> dict[str, Any]:
         plain: Any = [part if isinstance(part, str) else _plain(part) for part in parts]
     else:
         plain = content
-    return {"role": message.type.removesuffix("Message").lower(), "content": plain}
+    role = message.type.removesuffix("Message").lower()
+    # AutoGen's own clients send the speaker's name, and an assistant's thought, along
+    others = {name: value for name in ("source", "thought") if (value := getattr(message, name, None))}
+    return {"role": role, "content": plain, **others}
 
 
 def _plain(part: object) -> Any:

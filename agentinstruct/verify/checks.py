@@ -89,7 +89,8 @@ def same_answer(left: str, right: str, form: Form) -> bool:
         case "number":
             return same_number(left, right)
         case "list":
-            return {_plain(item) for item in left.split(";")} == {_plain(item) for item in right.split(";")}
+            items = {_plain(item) for item in left.split(";")} - {""}
+            return bool(items) and items == {_plain(item) for item in right.split(";")} - {""}
         case _:
             return _plain(left) == _plain(right) != "" or same_number(left, right)
 

@@ -7,7 +7,7 @@ import asyncio
 from agentinstruct.agent import Ask
 from agentinstruct.errors import Rejected
 from agentinstruct.flow import trace
-from agentinstruct.records import Content, Instruction, Rejection
+from agentinstruct.records import Asked, Content, Instruction, Rejection
 from agentinstruct.replies import Problem, Statement
 from agentinstruct.verify import find_numbers, parse_number
 
@@ -24,11 +24,18 @@ async def seed_and_hidden_numbers(content: Content, ask: Ask) -> list[Instructio
     if parse_number(answer) is None:
         raise Rejected("no_answer", f"the seed's answer is no number: {answer!r}")
     seed_problem = _instruction(content, content.text, "seed_problem", gold=answer)
-    statement = await ask("statement_writer", returns=Statement, problem=content.text, answer=answer)
-    told = statement.statement.strip()
-    if not told:
-        lineage = trace(ask.seed, ask.flow, content=content, asked=ask.asked)
-        ask.reject(Rejection(stage="instruct", reason="irrelevant", detail="statement_writer", lineage=lineage))
+    return [seed_problem, *await _hidden_numbers(content, answer, ask.branch("statement"))]
+
+
+async def _hidden_numbers(content: Content, answer: str, ask: Ask) -> list[Instruction]:
+    try:
+        statement = await ask("statement_writer", returns=Statement, problem=content.text, answer=answer)
+        told = statement.statement.strip()
+        if not told:
+            raise Rejected("irrelevant", "statement_writer")
+    except Rejected as rejected:
+        _reject(rejected, content, ask.asked, ask)
+        return []
     marked = [
         (
             f"{told[: number.start]}[[{told[number.start : number.end]}]]{told[number.end :]}",
@@ -36,12 +43,11 @@ async def seed_and_hidden_numbers(content: Content, ask: Ask) -> list[Instructio
         )
         for number in find_numbers(told)[:MOST_HIDDEN]
     ]
-    hidden = await asyncio.gather(*(_hide(text, gold, content, ask.branch(text)) for text, gold in marked))
-    before = ask.asked
-    return [seed_problem, *(each.model_copy(update={"asked": before + each.asked}) for each in hidden if each)]
+    hidden = await asyncio.gather(*(_hide(text, gold, content, ask.asked, ask.branch(text)) for text, gold in marked))
+    return [each for each in hidden if each]
 
 
-async def _hide(marked: str, gold: str, content: Content, ask: Ask) -> Instruction | None:
+async def _hide(marked: str, gold: str, content: Content, before: tuple[Asked, ...], ask: Ask) -> Instruction | None:
     try:
         problem = await ask("number_hider", returns=Problem, statement=marked)
         if not problem.suitable or not problem.problem.strip():
@@ -49,12 +55,16 @@ async def _hide(marked: str, gold: str, content: Content, ask: Ask) -> Instructi
         if problem.problem.strip() == content.text.strip():
             raise Rejected("unchanged", problem.problem)
     except Rejected as rejected:
-        lineage = trace(ask.seed, ask.flow, content=content, asked=ask.asked)
-        ask.reject(Rejection(stage="instruct", reason=rejected.reason, detail=rejected.detail, lineage=lineage))
+        _reject(rejected, content, before + ask.asked, ask)
         return None
-    instruction = _instruction(content, problem.problem.strip(), "ask_me_anything", gold=gold)
-    return instruction.model_copy(update={"asked": ask.asked})
+    asked = content.asked + before + ask.asked
+    return _instruction(content, problem.problem.strip(), "ask_me_anything", gold=gold, asked=asked)
 
 
-def _instruction(content: Content, problem: str, name: str, *, gold: str) -> Instruction:
-    return Instruction.of(content.id, problem, type=name, form="number", question=problem, expected=gold)
+def _reject(rejected: Rejected, content: Content, asked: tuple[Asked, ...], ask: Ask) -> None:
+    lineage = trace(ask.seed, ask.flow, content=content, asked=content.asked + asked)
+    ask.reject(Rejection(stage="instruct", reason=rejected.reason, detail=rejected.detail, lineage=lineage))
+
+
+def _instruction(content: Content, problem: str, name: str, *, gold: str, asked: tuple[Asked, ...] = ()) -> Instruction:
+    return Instruction.of(content.id, problem, type=name, form="number", question=problem, expected=gold, asked=asked)

@@ -8,9 +8,7 @@ from random import Random
 
 from agentinstruct.records import content_hash
 
-_TAG = re.compile(
-    r"<(?P<name>[a-z_]+)(?P<attributes>(?:\s+[a-z_]+=\"[^\"]*\")*)\s*>\n?(?P<text>.*?)\n?</(?P=name)>", re.DOTALL
-)
+_OPENING = re.compile(r"<(?P<name>[a-z_]+)(?P<attributes>(?:\s+[a-z_]+=\"[^\"]*\")*)\s*>")
 _ATTRIBUTE = re.compile(r"([a-z_]+)=\"([^\"]*)\"")
 
 
@@ -34,9 +32,17 @@ class Material:
     def of(cls, system: str, user: str) -> Material:
         """Take a prompt apart; the first section of a name counts."""
         sections: dict[str, Section] = {}
-        for match in _TAG.finditer(user):
-            attributes = dict(_ATTRIBUTE.findall(match["attributes"]))
-            sections.setdefault(match["name"], Section(text=match["text"].strip(), attributes=attributes))
+        unclosed: set[str] = set()  # a text of openings alone is then not searched to its end for each
+        position = 0
+        while opening := _OPENING.search(user, position):
+            name, position = opening["name"], opening.end()
+            end = -1 if name in unclosed else user.find(f"</{name}>", position)
+            if end < 0:
+                unclosed.add(name)
+                continue
+            attributes = dict(_ATTRIBUTE.findall(opening["attributes"]))
+            sections.setdefault(name, Section(text=user[position:end].strip(), attributes=attributes))
+            position = end
         return cls(system=system, user=user, sections=sections)
 
     def text(self, name: str, default: str = "") -> str:

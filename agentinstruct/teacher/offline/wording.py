@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from agentinstruct.records import content_hash
 from agentinstruct.teacher.offline.material import Material
 from agentinstruct.teacher.offline.reading.finding import content_words, share_found
 from agentinstruct.teacher.offline.reading.lexicon import STOP_WORDS
-from agentinstruct.teacher.offline.reading.passages import read_passage
+from agentinstruct.teacher.offline.reading.passages import PASSAGES_KEPT, read_passage
 from agentinstruct.teacher.offline.reading.sentences import words_of
 from agentinstruct.teacher.offline.terms import terms_of
 
@@ -34,7 +35,7 @@ _SIGN_OFF = re.compile(r"\b(TERMINATE|APPROVE|APPROVED|DONE|FINISHED|COMPLETE|ST
 class Wording:
     """What can be said about a prompt's material in its own words; nothing in it is ever empty."""
 
-    material: Material
+    request: str
     sentences: tuple[str, ...]
     names: tuple[str, ...]
     numbers: tuple[float, ...]
@@ -49,30 +50,15 @@ class Wording:
         if section is None and material.sections:
             section = max(material.sections.values(), key=lambda section: len(section.text))
         text = section.text if section and section.text else material.user
-        passage = read_passage(text)
-        sentences = [s.text for s in passage.sentences if s.plain]
-        if not sentences:
-            lines = [re.sub(r"\s+", " ", line).strip() for line in re.split(r"\n+|(?<=[.!?])\s+", text)]
-            sentences = [line for line in lines if len(words_of(line)) > 2]
-        words = [word for word in words_of(text) if len(word) > 2 and word.lower() not in STOP_WORDS]
-        numbers = [float(figure) for figure in re.findall(r"(?<![\w.,])\d{1,9}(?:\.\d{1,4})?(?![\w,])", text)]
-        title = section.attributes.get("title", "") if section else ""
-        return cls(
-            material,
-            tuple(sentences) or (" ".join(words[:12]) or "Nothing is said here.",),
-            tuple(dict.fromkeys([*passage.kinds, *words])) or ("nothing",),
-            tuple(dict.fromkeys(numbers)),
-            title or _subject(text, words, tuple(passage.kinds)),
-            tuple(terms_of(passage)) or tuple(_line_terms(text)),
-        )
+        return replace(_read_words(text, section.attributes.get("title", "") if section else ""), request=material.user)
 
     def mentions(self, word: str) -> bool:
         """Whether the user's text holds `word` as a word of its own."""
-        return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", self.material.user, re.I) is not None
+        return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", self.request, re.I) is not None
 
     def choice(self, name: str, count: int) -> int:
         """Return a number below `count` that prompt and field name decide."""
-        return int(content_hash(self.material.user, name), 16) % count
+        return int(content_hash(self.request, name), 16) % count
 
     def sentence(self, place: int) -> str:
         """Return a sentence; they come round again when all are used."""
@@ -86,6 +72,26 @@ class Wording:
     def term(self, place: int) -> tuple[str, str]:
         """Return a term and a quotation that holds it; once all are used, a name and any sentence."""
         return self.terms[place] if place < len(self.terms) else (self.name(place), self.sentence(place))
+
+
+@lru_cache(maxsize=PASSAGES_KEPT)
+def _read_words(text: str, title: str) -> Wording:
+    """Gather the words of `text`, for whatever request: an agent's prompts show the same text many times."""
+    passage = read_passage(text)
+    sentences = [sentence.text for sentence in passage.sentences if sentence.plain]
+    if not sentences:
+        lines = [re.sub(r"\s+", " ", line).strip() for line in re.split(r"\n+|(?<=[.!?])\s+", text)]
+        sentences = [line for line in lines if len(words_of(line)) > 2]
+    words = [word for word in words_of(text) if len(word) > 2 and word.lower() not in STOP_WORDS]
+    numbers = [float(figure) for figure in re.findall(r"(?<![\w.,])\d{1,9}(?:\.\d{1,4})?(?![\w,])", text)]
+    return Wording(
+        "",
+        tuple(sentences) or (" ".join(words[:12]) or "Nothing is said here.",),
+        tuple(dict.fromkeys([*passage.kinds, *words])) or ("nothing",),
+        tuple(dict.fromkeys(numbers)),
+        title or _subject(text, words, tuple(passage.kinds)),
+        tuple(terms_of(passage)) or tuple(_line_terms(text)),
+    )
 
 
 def _line_terms(text: str) -> Iterator[tuple[str, str]]:

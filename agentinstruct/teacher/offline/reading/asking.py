@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from agentinstruct.teacher.offline.reading.clauses import Clause
@@ -19,7 +21,7 @@ from agentinstruct.teacher.offline.reading.lexicon import (
     PREPOSITIONS,
     words_in,
 )
-from agentinstruct.teacher.offline.reading.passages import Passage
+from agentinstruct.teacher.offline.reading.passages import PASSAGES_KEPT, Passage
 from agentinstruct.teacher.offline.reading.sentences import Sentence
 from agentinstruct.teacher.offline.reading.spans import MONTHS, NUMBER_WORDS, numbers_of
 
@@ -28,9 +30,11 @@ Sort = Literal["year", "number", "person", "place", "definition", "thing", "day"
 POINTING = re.compile(
     r"\b(?:it|they|he|she|him|them|this|these|those|there|then|also|too|former|latter|therefore|such|so)\b"
 )
+"""Words that point at something said elsewhere: a question with one of them is not clear alone."""
 _DAY = re.compile(
     r"(?:^| )[Oo]n (?:(?:Sun|Mon|Tues|Wednes|Thurs|Fri|Satur)day )?(\d{1,2} (?:" + "|".join(MONTHS) + r"))(?= |$|\|)"
 )
+"""`on Monday 3 May`, whose day of the month is the answer."""
 _PLACED = frozenset(
     words_in(
         """
@@ -47,6 +51,7 @@ VAGUE = frozenset(
     """
     )
 )
+"""Nouns too empty to be an answer or a subject."""
 _HUMAN = re.compile(
     r"(?:er|or|ist|ian|man|men|woman|women|people|king|queen|pupil|student|monk|nurse|clerk|smith|child|children|"
     r"boy|girl|friend|crew|team|"
@@ -55,6 +60,7 @@ _HUMAN = re.compile(
     r"organi[sz]ation|agency|institute|university|society|commission|government|parliament|council|army|chemist|physicist|patient|victim|resident|company|committee|king|bride|"
     r"guest|half|third|two|three|four|five|one)s?$"
 )
+"""Endings of nouns that may be people, of whom one asks `who`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,8 @@ class Asked:
     clause: Clause | None = None
 
 
-def plain_questions(passage: Passage) -> list[Asked]:
+@lru_cache(maxsize=PASSAGES_KEPT)
+def plain_questions(passage: Passage) -> tuple[Asked, ...]:
     """Return every plain question the passage allows, at most one of a sort for each sentence."""
     dated = {event.sentence.index: event for event in events_of(passage)}
     found: list[Asked] = []
@@ -80,8 +87,8 @@ def plain_questions(passage: Passage) -> list[Asked]:
             found.append(_year(dated[sentence.index]))
         for ask in _SORTS:
             found.extend(ask(passage, sentence, clause))
-    repeated = {asked.question for asked in found if sum(other.question == asked.question for other in found) > 1}
-    return [asked for asked in found if asked.question not in repeated and len(asked.question) <= 200]
+    times = Counter(asked.question for asked in found)
+    return tuple(asked for asked in found if times[asked.question] == 1 and len(asked.question) <= 200)
 
 
 def _year(event: Event) -> Asked:
@@ -259,13 +266,8 @@ def _place(passage: Passage, sentence: Sentence, clause: Clause) -> Iterator[Ask
     if clause.auxiliary and not rest:
         return
     if len(re.findall(r"\b(?:in|at|near) (?:the )?[A-Z]", clause.rest)) == 1:
-        yield Asked(
-            clause.question("Where", passage.inside(clause.subject), rest, _tail(clause)),
-            match[1],
-            sentence,
-            "place",
-            clause,
-        )
+        question = clause.question("Where", passage.inside(clause.subject), rest, _tail(clause))
+        yield Asked(question, match[1], sentence, "place", clause)
 
 
 def _agent(passage: Passage, sentence: Sentence, clause: Clause) -> Iterator[Asked]:
@@ -276,13 +278,8 @@ def _agent(passage: Passage, sentence: Sentence, clause: Clause) -> Iterator[Ask
         return
     if clause.rest.split(" ")[0] in PARTICIPLE_TO_BASE and passage.kinds.get(match[1]) == "person":
         rest = (clause.rest[: match.start()] + clause.rest[match.end() :]).strip()
-        yield Asked(
-            clause.question("By whom", passage.inside(clause.subject), rest, _tail(clause)),
-            match[1],
-            sentence,
-            "person",
-            clause,
-        )
+        question = clause.question("By whom", passage.inside(clause.subject), rest, _tail(clause))
+        yield Asked(question, match[1], sentence, "person", clause)
 
 
 _SORTS: tuple[Callable[[Passage, Sentence, Clause], Iterator[Asked]], ...] = (

@@ -21,7 +21,7 @@ from agentinstruct.teacher.offline.reading.statements import (
 
 def plain_choices(asker: Asker) -> Iterator[Draft]:
     """Yield plain questions with three wrong options of the same kind as the answer."""
-    questions = plain_questions(asker.passage)
+    questions = list(plain_questions(asker.passage))
     asker.chance.shuffle(questions)
     for asked in questions:
         wrong = _wrong_options(asker, asked)

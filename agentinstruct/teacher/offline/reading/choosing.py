@@ -32,7 +32,7 @@ def place_of(letter: str) -> int:
     return ord(letter) - ord("A")
 
 
-def letter_at(place: int) -> str:
+def _letter_at(place: int) -> str:
     """Return the letter of the option at `place`."""
     return chr(ord("A") + place)
 
@@ -58,7 +58,7 @@ def choose(passage: Passage, question: str, options: tuple[str, ...]) -> Respons
     fitting = [place for place, option in enumerate(options) if found and same_words(option, found.answer)]
     if found is None or len(fitting) != 1:
         return None
-    letter = letter_at(fitting[0])
+    letter = _letter_at(fitting[0])
     words = f"The passage says: {quoted(*found.evidence)} So the right option is {letter}: {options[fitting[0]]}."
     return Response(words.replace("..", "."), letter, found.evidence)
 
@@ -67,8 +67,8 @@ def _ordered(passage: Passage, options: tuple[str, ...]) -> Response | None:
     dated = arrange(passage.sentences, options)
     if dated is None:
         return None
-    letters = ", ".join(letter_at(place) for place, _, _ in dated)
-    told = "; ".join(f"{letter_at(place)} in {year}" for place, year, _ in dated)
+    letters = ", ".join(_letter_at(place) for place, _, _ in dated)
+    told = "; ".join(f"{_letter_at(place)} in {year}" for place, year, _ in dated)
     words = f"The passage dates each of these events: {told}. From the earliest to the latest the order is {letters}."
     return Response(words, letters, tuple(sentence for _, _, sentence in dated))
 
@@ -77,9 +77,9 @@ def _matched(passage: Passage, question: str, options: tuple[str, ...]) -> Respo
     pairs = pair_up(passage.sentences, question, options)
     if pairs is None:
         return None
-    letters = ", ".join(letter_at(place) for _, place, _ in pairs)
+    letters = ", ".join(_letter_at(place) for _, place, _ in pairs)
     told = "; ".join(
-        f"{number}. {left} goes with {letter_at(place)}" for number, (left, place, _) in enumerate(pairs, 1)
+        f"{number}. {left} goes with {_letter_at(place)}" for number, (left, place, _) in enumerate(pairs, 1)
     )
     words = f"Going through the passage, each item is told of in one place: {told}. The order is therefore {letters}."
     return Response(words, letters, tuple(sentence for _, _, sentence in pairs))
@@ -114,7 +114,7 @@ def _odd_one(passage: Passage, options: tuple[str, ...], wanted: bool) -> Respon
         return None
     place, verdict = fitting[0], verdicts[fitting[0]]
     assert verdict is not None
-    letter, words_quoted = letter_at(place), quoted(*verdict[1])
+    letter, words_quoted = _letter_at(place), quoted(*verdict[1])
     if wanted:
         words = (
             f"The answer is {letter}. The passage says {words_quoted} Each of the other options differs from the "
@@ -137,7 +137,7 @@ def _reason(passage: Passage, question: str, options: tuple[str, ...]) -> Respon
     fitting = [place for place, option in enumerate(options) if share_found(wanted, option) > 0.9]
     if len(fitting) != 1:
         return None
-    letter = letter_at(fitting[0])
+    letter = _letter_at(fitting[0])
     return Response(
         f"The passage gives the reason itself: {quoted(*found.evidence)} That is option {letter}.",
         letter,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from agentinstruct.teacher.offline.reading.lexicon import (
     AUXILIARIES,
@@ -17,19 +18,22 @@ from agentinstruct.teacher.offline.reading.lexicon import (
     THIRD_TO_BASE,
     words_in,
 )
-from agentinstruct.teacher.offline.reading.sentences import PRONOUNS, without_connective
+from agentinstruct.teacher.offline.reading.sentences import PRONOUNS, SENTENCES_KEPT, without_connective
 
 _LEAD = re.compile(
     r"^((?:In|By|During|On|At|From|After|Before|Around|About|Since|Until|Throughout|Under|Over|Near|Within|"
     r"Between|Along|Inside|"
     r"Outside|Across|Unlike|Like|With|Without|Among|Beyond|Despite|Because of|Through|For) [^,;]{2,60}), (?=[A-Za-z])"
 )
+"""A phrase of place, time or manner before the subject: `In the old harbour, `."""
 _LEAD_YEAR = re.compile(
     r"^((?:In|By|Around|Since) (?:the year |(?:the )?(?:spring|summer|autumn|winter) of )?"
     r"(?:(?:January|February|March|April|May|June|July|August|September|October|November|December) )?"
     r"(?:1\d{3}|20\d{2})) (?=[A-Za-z])"
 )
+"""The same without a comma: `In May 1843 the …`."""
 _APPOSITION = re.compile(r"^([A-Z][^,()]{2,40}), ((?:a|an|the|on|in|with|near|who|which) [^,()]{3,70}), (?=[a-z])")
+"""`John Snow, a physician, `: the subject with words about it."""
 _NEXT_CLAUSE = re.compile(
     r",? (?:but|so that|so|when|while|whereas|although|though|because|since|until|unless|if|yet|before|after) "
     r"(?=[A-Za-z]+ [a-z])"
@@ -37,6 +41,7 @@ _NEXT_CLAUSE = re.compile(
     r"| and (?=(?:the|a|an|it|he|she|they|its|his|her|their|there)\b[^,]*? (?:was|were|is|are|had|has|have|could|"
     r"can|will|would) )"
 )
+"""Where a second clause, or a phrase hung on by a comma, begins."""
 _ADVERBS = frozenset(
     words_in(
         """
@@ -67,7 +72,7 @@ class Clause:
     @property
     def plural(self) -> bool:
         """Whether the subject takes a plural verb."""
-        return is_plural(self.subject)
+        return _is_plural(self.subject)
 
     @property
     def statement(self) -> str:
@@ -96,6 +101,7 @@ class Clause:
         return "do" if self.verb in BASES and self.plural else "did"
 
 
+@lru_cache(maxsize=SENTENCES_KEPT)
 def clause_of(sentence: str) -> Clause | None:
     """Take `sentence` apart, or return None where its subject or verb is not certain."""
     text = without_connective(sentence).rstrip()
@@ -124,7 +130,7 @@ def clause_of(sentence: str) -> Clause | None:
     return None
 
 
-def is_plural(phrase: str) -> bool:
+def _is_plural(phrase: str) -> bool:
     """Whether the noun phrase is plural, judged by its head."""
     if " and " in phrase.split(" of ", maxsplit=1)[0] and not phrase.lower().startswith(("each", "every")):
         return True

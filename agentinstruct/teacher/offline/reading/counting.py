@@ -10,8 +10,6 @@ from agentinstruct.teacher.offline.reading.events import events_of
 from agentinstruct.teacher.offline.reading.sentences import words_of
 from agentinstruct.teacher.offline.reading.spans import years_of
 
-YEAR = re.compile(r"(?<![\w,.])(?:1\d{3}|20\d{2})(?![\w,]|\.\d)")
-
 
 def spans_of_years(asker: Asker) -> Iterator[Draft]:
     """Yield questions for the years between two dated events of different sentences."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from agentinstruct.teacher.offline.reading.clauses import Clause
 from agentinstruct.teacher.offline.reading.lexicon import BASES, PARTICIPLE_TO_BASE, PAST_TO_BASE
-from agentinstruct.teacher.offline.reading.passages import Passage
+from agentinstruct.teacher.offline.reading.passages import PASSAGES_KEPT, Passage
 from agentinstruct.teacher.offline.reading.sentences import Sentence
 from agentinstruct.teacher.offline.reading.spans import MONTHS, years_of
 
@@ -42,7 +43,8 @@ class Event:
         return self.inside[0].upper() + self.inside[1:] + "."
 
 
-def events_of(passage: Passage) -> list[Event]:
+@lru_cache(maxsize=PASSAGES_KEPT)
+def events_of(passage: Passage) -> tuple[Event, ...]:
     """Return the dated events in the order told; one sentence gives at most one."""
     found = []
     for sentence in passage.asked():
@@ -53,15 +55,15 @@ def events_of(passage: Passage) -> list[Event]:
         dated = list(DATE_PHRASE.finditer(f"{clause.lead}|{clause.rest}"))
         if len(dated) != 1:
             continue
-        rest = clause.rest if clause.lead and DATE_PHRASE.fullmatch(clause.lead) else without_date(clause.rest)
+        rest = clause.rest if clause.lead and DATE_PHRASE.fullmatch(clause.lead) else _without_date(clause.rest)
         if clause.lead and not DATE_PHRASE.fullmatch(clause.lead):
             continue
         if (len(rest.split()) >= 2 or clause.base == "die") and not _dangling(rest):
             found.append(Event(sentence, clause, int(dated[0]["year"]), rest, passage.inside(clause.subject)))
-    return found
+    return tuple(found)
 
 
-def without_date(text: str) -> str:
+def _without_date(text: str) -> str:
     """Remove the phrase that dates `text`."""
     return re.sub(r"\s+", " ", DATE_PHRASE.sub("", text, count=1)).strip(" ,")
 

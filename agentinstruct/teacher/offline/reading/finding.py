@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 
 from agentinstruct.teacher.offline.reading.lexicon import PREPOSITIONS, STOP_WORDS, lemma, words_in
-from agentinstruct.teacher.offline.reading.sentences import Sentence, words_of
-from agentinstruct.teacher.offline.reading.spans import NUMBER_WORDS, numbers_of, value_of, years_of
+from agentinstruct.teacher.offline.reading.sentences import SENTENCES_KEPT, Sentence, placed_words, words_of
+from agentinstruct.teacher.offline.reading.spans import MONTHS, NUMBER_WORDS, numbers_of, value_of, years_of
 from agentinstruct.teacher.offline.reading.statements import OPPOSITES
 
 _ASKING = frozenset(
@@ -19,6 +19,7 @@ _ASKING = frozenset(
     """
     )
 )
+_MONTH = "|".join(MONTHS)
 _ENOUGH = 0.85
 """The share of a question's content words that a sentence must hold before it is taken to be about the question."""
 
@@ -38,8 +39,13 @@ def content_words(text: str) -> list[str]:
 
 def share_found(wanted: list[str], text: str) -> float:
     """Return which share of `wanted` (base forms) occurs in `text`."""
-    held = Counter(lemma(word) for word in words_of(text))
-    return sum(1 for word in wanted if held[word]) / len(wanted) if wanted else 0.0
+    held = _lemmas_of(text)
+    return sum(word in held for word in wanted) / len(wanted) if wanted else 0.0
+
+
+@lru_cache(maxsize=SENTENCES_KEPT)
+def _lemmas_of(text: str) -> frozenset[str]:
+    return frozenset(map(lemma, words_of(text)))
 
 
 def best_sentence(sentences: tuple[Sentence, ...], words: str, enough: float = _ENOUGH) -> Sentence | None:
@@ -111,7 +117,7 @@ def _doer_in(sentence: str, rest: str, unit: str) -> str | None:
     """Return what stands before the words of the predicate `rest`."""
     predicate = words_of(rest)[:3]
     low = [word.lower() for word in predicate]
-    tokens = [(m.group(), m.start()) for m in re.finditer(r"[^\W_]+(?:[-'’.,][^\W_]+)*", sentence)]
+    tokens = placed_words(sentence)
     for place in range(1, len(tokens)):
         here = [token.lower() for token, _ in tokens[place : place + len(low)]]
         if here == low:
@@ -144,11 +150,8 @@ def _agent_in(sentence: str, rest: str, unit: str) -> str | None:
 def _place_in(sentence: str, rest: str, unit: str) -> str | None:
     asked = set(words_of(rest))
     places = re.findall(r"\b(?:in|at|near) ((?:the )?[A-Z][\w'’-]+(?: (?:of |and )?(?:the )?[A-Z][\w'’-]+)*)", sentence)
-    fitting = [place for place in places if not set(words_of(place)) & asked and not re.match(_MONTHS, place)]
+    fitting = [place for place in places if not set(words_of(place)) & asked and not re.match(_MONTH, place)]
     return fitting[0] if len(fitting) == 1 else None
-
-
-_MONTHS = r"January|February|March|April|May|June|July|August|September|October|November|December"
 
 
 def _defined(sentence: str, rest: str, unit: str) -> str | None:
@@ -201,7 +204,7 @@ def find_filler(sentences: tuple[Sentence, ...], gapped: str) -> Found | None:
     fillers = []
     for sentence in sentences:
         words = words_of(sentence.text)
-        low = [word.lower() for word in words]
+        low = _comparable(sentence.text)
         for start in range(len(left), len(words) - len(right) + 1):
             for length in (1, 2, 3):
                 end = start + length
@@ -215,8 +218,9 @@ def find_filler(sentences: tuple[Sentence, ...], gapped: str) -> Found | None:
     return fillers[0] if len(answers) == 1 and len(left) + len(right) >= 4 else None
 
 
-def _comparable(text: str) -> list[str]:
-    return [word.lower() for word in words_of(text)]
+@lru_cache(maxsize=SENTENCES_KEPT)
+def _comparable(text: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in words_of(text))
 
 
 def judge(sentences: tuple[Sentence, ...], statement: str) -> tuple[bool, str] | None:
@@ -239,11 +243,11 @@ def _without_apposition(text: str) -> str:
     return re.sub(r"^([A-Z][^,]{2,40}), (?:a|an|the) [^,]{3,70}, (?=[a-z])", r"\1 ", text)
 
 
-def _contains(words: list[str], wanted: list[str]) -> bool:
+def _contains(words: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
     return any(words[start : start + len(wanted)] == wanted for start in range(len(words) - len(wanted) + 1))
 
 
-def _differs(words: list[str], wanted: list[str], original: str) -> bool:
+def _differs(words: tuple[str, ...], wanted: tuple[str, ...], original: str) -> bool:
     """Whether the two run alike but for one stretch in which figures, names or opposites clash."""
     first = 0
     while first < min(len(words), len(wanted)) and words[first] == wanted[first]:
@@ -263,7 +267,7 @@ def _differs(words: list[str], wanted: list[str], original: str) -> bool:
     return False
 
 
-def _clash(here: list[str], there: list[str], original: str) -> bool:
+def _clash(here: tuple[str, ...], there: tuple[str, ...], original: str) -> bool:
     if not here or not there or len(here) > 4 or len(there) > 4:
         return False
     one, other = value_of(" ".join(here)), value_of(" ".join(there))

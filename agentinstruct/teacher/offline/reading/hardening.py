@@ -22,7 +22,7 @@ from agentinstruct.teacher.offline.reading.responses import answer
 from agentinstruct.teacher.offline.reading.sentences import words_of
 from agentinstruct.teacher.offline.reading.short_answers import two_steps
 from agentinstruct.teacher.offline.reading.statements import (
-    POINTING,
+    NEEDS_CONTEXT,
     Statement,
     false_statement,
     order_statements,
@@ -107,7 +107,7 @@ def _further_option(item: Item, chance: Random) -> str | None:
     odd_is_false = re.search(r"EXCEPT|cannot be true", item.question) is not None
     if not odd_is_false and not re.search(r"must be true|Which of these statements", item.question):
         return None
-    true = [claim for claim in true_statements(item.passage) if not POINTING.search(claim.text)]
+    true = [claim for claim in true_statements(item.passage) if not NEEDS_CONTEXT.search(claim.text)]
     chance.shuffle(true)
     dated = [claim for claim, _ in order_statements(item.passage, chance) if claim.true is odd_is_false]
     if "stated" in item.question:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 
 def words_in(text: str) -> list[str]:
     """Return the words of a list written as running text."""
@@ -120,7 +122,7 @@ def _past_of(base: str) -> str:
     return base + "ed"
 
 
-def third_person(base: str) -> str:
+def _third_person(base: str) -> str:
     """Return the form that follows he, she or it."""
     if base in ("have", "do", "go"):
         return {"have": "has", "do": "does", "go": "goes"}[base]
@@ -131,17 +133,18 @@ def third_person(base: str) -> str:
     return base + "s"
 
 
-PAST: dict[str, str] = {base: _past_of(base) for base in _REGULAR.split()}
-PARTICIPLE: dict[str, str] = dict(PAST)
+_PAST: dict[str, str] = {base: _past_of(base) for base in _REGULAR.split()}
+_PARTICIPLE: dict[str, str] = dict(_PAST)
 for _entry in _IRREGULAR.split():
-    _base, PAST[_base], PARTICIPLE[_base] = _entry.split(":")
+    _base, _PAST[_base], _PARTICIPLE[_base] = _entry.split(":")
 
-PAST_TO_BASE: dict[str, str] = {past: base for base, past in sorted(PAST.items())} | {"found": "find"}
-PARTICIPLE_TO_BASE: dict[str, str] = {form: base for base, form in sorted(PARTICIPLE.items())}
-THIRD_TO_BASE: dict[str, str] = {third_person(base): base for base in PAST}
-BASES = frozenset(PAST)
+PAST_TO_BASE: dict[str, str] = {past: base for base, past in sorted(_PAST.items())} | {"found": "find"}
+PARTICIPLE_TO_BASE: dict[str, str] = {form: base for base, form in sorted(_PARTICIPLE.items())}
+THIRD_TO_BASE: dict[str, str] = {_third_person(base): base for base in _PAST}
+BASES = frozenset(_PAST)
 
 
+@lru_cache(maxsize=8_192)
 def lemma(word: str) -> str:
     """Return a rough base form under which `built` meets `build` and `towers` meets `tower`."""
     low = word.lower().replace("’", "'").removesuffix("'s")

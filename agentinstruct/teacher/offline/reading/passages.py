@@ -32,9 +32,13 @@ _NOT_PROPER = frozenset(
 _NO_VERB_AFTER = DETERMINERS | PREPOSITIONS | {"and", "or"}
 
 
-@dataclass(frozen=True, slots=True)
+PASSAGES_KEPT = 128
+"""What is read once in a passage is kept for so many of them: twice as many as a run has in hand at one time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Passage:
-    """A passage taken apart once, and asked many times."""
+    """A passage taken apart once, and asked many times; it equals only itself, so that it can be a cache's key."""
 
     text: str
     title: str
@@ -61,7 +65,7 @@ class Passage:
 
     def asked(self) -> list[Sentence]:
         """Return the sentences a question can safely be about."""
-        return [sentence for sentence in self.sentences if sentence.stands_alone and _tells(sentence)]
+        return list(_asked(self))
 
     def inside(self, phrase: str) -> str:
         """Return `phrase`, which opened a sentence, as it reads inside one."""
@@ -85,6 +89,11 @@ class Passage:
         return low.endswith(
             ("ium", "sis", "tion", "ity", "ness", "ment", "ing", "ism", "ure", "s")
         ) and not low.endswith(("us", "ss"))
+
+
+@lru_cache(maxsize=PASSAGES_KEPT)
+def _asked(passage: Passage) -> tuple[Sentence, ...]:
+    return tuple(sentence for sentence in passage.sentences if sentence.stands_alone and _tells(sentence))
 
 
 def _tells(sentence: Sentence) -> bool:
@@ -118,7 +127,7 @@ def _without_subject(words: list[str]) -> bool:
     return first == "only" and words[2].lower() in ("any", "all")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=PASSAGES_KEPT)
 def read_passage(text: str, title: str = "") -> Passage:
     """Take `text` apart; the last few passages are kept, as one passage is asked about many times in a row."""
     sentences = tuple(sentences_of(text))

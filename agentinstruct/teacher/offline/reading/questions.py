@@ -25,9 +25,9 @@ from agentinstruct.teacher.offline.reading.responses import answer_draft
 from agentinstruct.teacher.offline.reading.short_answers import answerability, gaps, plain, references, two_steps
 from agentinstruct.teacher.offline.reading.summaries import summaries
 
-Writer = Callable[[Asker], Iterator[Draft]]
+_Writer = Callable[[Asker], Iterator[Draft]]
 
-BY_NAME: dict[str, Writer] = {
+_BY_NAME: dict[str, _Writer] = {
     "literal_answer": plain,
     "numerical_reasoning": countings,
     "critical_true_false": true_or_false,
@@ -45,7 +45,7 @@ BY_NAME: dict[str, Writer] = {
     "constrained_summary": summaries,
     "answerability": answerability,
 }
-BY_FORM: dict[str, Writer] = {
+_BY_FORM: dict[str, _Writer] = {
     "multiple_choice": plain_choices,
     "sequence": events_in_order,
     "true_false": true_or_false,
@@ -78,10 +78,10 @@ def write_questions(material: Material) -> dict[str, Any] | None:
     return {"questions": [draft.reply(passage) for draft in islice(sound, wanted)]}
 
 
-def _writer(name: str, form: str) -> Writer | None:
-    if name in BY_NAME:
-        return BY_NAME[name]
-    return None if any(word in name for word in _BEYOND_US) else BY_FORM.get(form)
+def _writer(name: str, form: str) -> _Writer | None:
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    return None if any(word in name for word in _BEYOND_US) else _BY_FORM.get(form)
 
 
 def _wanted(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from agentinstruct.teacher.offline.reading.lexicon import words_in
 
@@ -16,14 +17,22 @@ _ABBREVIATIONS = frozenset(
     )
 )
 _END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s+[\"'“‘(\[]?[A-Z0-9])|[.!?]+[\"'”’)\]]*\s*$")
+"""The end of a sentence: its mark, closing quotes, then a capital or figure, or nothing."""
 _NOT_PROSE = re.compile(
     r"https?://|\S+@\S+\.|[{}<>|`=\\^~_$%]{1}\S*[{}<>|`=\\^~_$]|::|\(\)|^\s*[#$>%]|//|\*\*|\]\(|[A-Za-z]_(?:[a-z]|\b)|--\w"
 )
+"""Addresses, markup, code and option names."""
 _LIST_LINE = re.compile(r"^\s*(?:[-*+•‣]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+")
 _SPEAKER = re.compile(r"^(?:\*\*)?([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,3})(?: \([^)]*\))?(?:\*\*)?:(?:\*\*)?\s+(?=\S)")
+"""`Anna:` or `**Dr Lee** (surgeon):` at the start of a line."""
 _SLIP = re.compile(r"\s[.,?!]|\b(?!that|had)([a-z]+) \1\b|\w\(\d|\.\.|,,", re.I)
+"""Traces of careless typing or extraction: ` ,`, `the the`, `word(1`, `..`."""
 _RULE = re.compile(r"^\s*([-=~^*_#+.|]\s*){3,}$")
+"""A line drawn with characters."""
 _WORD = re.compile(r"[^\W_]+(?:[-'’.,][^\W_]+)*")
+
+SENTENCES_KEPT = 2_048
+"""What is read once in a sentence is kept for so many of them: about those of the passages in hand at one time."""
 
 PRONOUNS = frozenset(
     words_in(
@@ -77,8 +86,7 @@ class Sentence:
     @property
     def plain(self) -> bool:
         """Whether it can be quoted alone as a statement: a whole clean sentence of a sensible length."""
-        count = len(self.words)
-        return 5 <= count <= 45 and self.text.endswith(".") and _clean(self.text)
+        return _is_plain(self.text)
 
     @property
     def stands_alone(self) -> bool:
@@ -89,6 +97,11 @@ class Sentence:
 def words_of(text: str) -> list[str]:
     """Return the words and numbers of `text` without punctuation; `1,200` and `well-known` are one each."""
     return _WORD.findall(text)
+
+
+def placed_words(text: str) -> list[tuple[str, int]]:
+    """Return the words of `text`, each with the place where it starts."""
+    return [(match.group(), match.start()) for match in _WORD.finditer(text)]
 
 
 def split_sentences(text: str) -> list[str]:
@@ -176,6 +189,15 @@ def _add(pieces: list[tuple[int, str]], text: str, begin: int, end: int) -> None
         pieces.append((offset, piece.strip()))
 
 
+@lru_cache(maxsize=SENTENCES_KEPT)
+def _is_plain(text: str) -> bool:
+    return 5 <= len(words_of(text)) <= 45 and text.endswith(".") and _clean(text)
+
+
+_BETWEEN_LETTERS = " ,.'’-"
+_ONLY_LETTERS = str.maketrans("", "", _BETWEEN_LETTERS)
+
+
 def _clean(text: str) -> bool:
     if not re.match(r"[A-Z]", text) or _NOT_PROSE.search(text) or text.count('"') % 2:
         return False
@@ -183,9 +205,15 @@ def _clean(text: str) -> bool:
         return False
     if _SLIP.search(text):
         return False
-    letters = sum(character.isalpha() or character in " ,.'’-" for character in text)
-    shouting = sum(word.isupper() and len(word) > 5 for word in words_of(text))
-    return letters >= 0.85 * len(text) and not shouting and not re.search(r"\b(?:you|your|we|our|I|me|my|us)\b", text)
+    if any(len(word) > 5 and word.isupper() for word in words_of(text)):
+        return False
+    return _mostly_letters(text) and not re.search(r"\b(?:you|your|we|our|I|me|my|us)\b", text)
+
+
+def _mostly_letters(text: str) -> bool:
+    if text.translate(_ONLY_LETTERS).isalpha():
+        return True
+    return sum(character.isalpha() or character in _BETWEEN_LETTERS for character in text) >= 0.85 * len(text)
 
 
 def _mentions_unresolved(text: str) -> bool:

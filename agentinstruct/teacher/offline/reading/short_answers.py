@@ -18,7 +18,7 @@ _RANK = {"definition": 0, "number": 1, "place": 1, "thing": 2, "person": 1, "yea
 
 def plain(asker: Asker) -> Iterator[Draft]:
     """Yield who, what, where, how many and in which year."""
-    questions = plain_questions(asker.passage)
+    questions = list(plain_questions(asker.passage))
     asker.chance.shuffle(questions)
     used: set[int] = set()
     for asked in sorted(questions, key=lambda asked: _RANK[asked.sort]):
@@ -85,6 +85,15 @@ _PLAIN_FILLERS = frozenset(
 )
 
 
+_SET_APART = re.compile(r"[\(“'‘]|\b(?:user|users|group|named|called) ")
+"""Where a word may stand in brackets or quotation marks, or be somebody's name for something."""
+
+
+def _is_set_apart(word: str, sentence: str) -> bool:
+    pattern = rf"[\(“'‘][^)”'’]*\b{word}\b|\b(?:user|users|group|named|called) {word}\b"
+    return re.search(pattern, sentence) is not None
+
+
 def gaps(asker: Asker) -> Iterator[Draft]:
     """Yield sentences of the passage with one telling word missing, the rarest and longest first."""
     counts: dict[str, int] = {}
@@ -94,6 +103,7 @@ def gaps(asker: Asker) -> Iterator[Draft]:
     chosen = []
     for sentence in asker.passage.asked():
         words = words_of(sentence.text)
+        apart = _SET_APART.search(sentence.text) is not None
         usable = [
             word
             for place, word in enumerate(words)
@@ -104,10 +114,10 @@ def gaps(asker: Asker) -> Iterator[Draft]:
             and words.count(word) == 1
             and counts[word] == 1
             and word not in STOP_WORDS | AUXILIARIES | _PLAIN_FILLERS
-            and not re.search(rf"[\(“'‘][^)”'’]*\b{word}\b|\b(?:user|users|group|named|called) {word}\b", sentence.text)
             and not word.endswith(("ly", "ed", "ing", "selves"))
             and lemma(word) not in BASES
             and not words[place - 1][0].isdigit()
+            and not (apart and _is_set_apart(word, sentence.text))
         ]
         if usable and 9 <= len(words) <= 26:
             word = max(usable, key=lambda word: (min(len(word), 12), word))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from agentinstruct.teacher.offline.reading.lexicon import STOP_WORDS, words_in
+from agentinstruct.teacher.offline.reading.sentences import SENTENCES_KEPT
 
 _SMALL = words_in(
     """
@@ -32,12 +34,14 @@ _NUMBER = re.compile(
     r"(?P<magnitude>\s(?:hundred|thousand|million|billion))?(?![\w]|[-–/]\w|\.\d|,\d)",
     re.I,
 )
+"""A number in figures or words, with `million` and the like; no part of a code, a range or a price."""
 _YEAR_BEFORE = re.compile(
     r"(?:\b(?:in|by|since|from|until|till|to|and|or|before|after|during|around|about|between|of|year|late|early|circa|"
     + "|".join(MONTHS)
     + r")(?: the year)?,? |\()$",
     re.I,
 )
+"""Words after which four figures are a year: `in 1843`, `May 1843`, `(1843`."""
 _HEDGE = re.compile(
     r"(?:more than|less than|fewer than|at least|at most|up to|over|under|about|around|nearly|almost|roughly|"
     r"approximately|"
@@ -45,6 +49,7 @@ _HEDGE = re.compile(
     r"section|no\.|number) $",
     re.I,
 )
+"""Words before a number that make it rough, one of several, or a label: `nearly 40`, `page 40`."""
 _NAME = re.compile(
     r"(?:[A-Z][\w’'-]*[\w]|[A-Z])(?:(?: (?:of|de|da|del|van|von|der|la|le|al|the)(?= [A-Z]))*(?:(?: (?:of the|of|"
     r"de|van|von|der|la|le|the))? [A-Z][\w’'-]*[\w]| [A-Z]\.))*"
@@ -87,6 +92,11 @@ class Name:
 
 def numbers_of(text: str) -> list[Number]:
     """Return the cardinal numbers and years of `text`, in order; `one` counts only before a noun it clearly counts."""
+    return list(_numbers_of(text))
+
+
+@lru_cache(maxsize=SENTENCES_KEPT)
+def _numbers_of(text: str) -> tuple[Number, ...]:
     found = []
     for match in _NUMBER.finditer(text):
         before, after = text[: match.start()], text[match.end() :]
@@ -110,7 +120,7 @@ def numbers_of(text: str) -> list[Number]:
                 unit,
             )
         )
-    return found
+    return tuple(found)
 
 
 def _counts(unit: str) -> bool:

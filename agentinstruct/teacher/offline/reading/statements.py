@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from random import Random
 
 from agentinstruct.teacher.offline.reading.events import DATE_PHRASE, events_of
 from agentinstruct.teacher.offline.reading.lexicon import words_in
-from agentinstruct.teacher.offline.reading.passages import Passage
+from agentinstruct.teacher.offline.reading.passages import PASSAGES_KEPT, Passage
 from agentinstruct.teacher.offline.reading.sentences import Sentence, without_connective, words_of
 from agentinstruct.teacher.offline.reading.spans import MONTHS, NUMBER_WORDS, Number, numbers_of, plain_number, value_of
 
@@ -38,22 +39,24 @@ _AMBIGUOUS = frozenset(
     """
     )
 )
+"""Words with a second meaning in which their opposite makes nonsense."""
 _ROUND = re.compile(
     r"\b(?:more than|over|at least|up to|less than|fewer than|under|almost|nearly|between|from|only)\s*$", re.I
 )
-
-
+"""Words before a figure that another figure would leave true, or make odd."""
 _MONTH_AFTER = re.compile(r" (?:" + "|".join(MONTHS) + r")\b")
 _SECOND_CLAUSE = re.compile(r", (?:and|but|so|because|since|while|whereas|although|yet|for) ")
 _POINTS_BACK = re.compile(
     r"^(?:In|On|At|By|From|After|Before|For|With|Only|During|To|Under) (?:\S+ ){0,7}"
     r"(?:it|its|she|her|he|his|they|their)\b"
 )
+"""A lead with a pronoun, whose meaning lies in an earlier sentence."""
 _VAGUE_OPENING = re.compile(
     r"^(?:The (?:rest|remaining|other|result|reason|story|case|answer|idea|same)\b|Part of )|, however,|"
     r"\b(?:any|some|one|none)\.$"
 )
-POINTING = re.compile(
+"""Openings and endings that make a statement empty when it stands alone."""
+NEEDS_CONTEXT = re.compile(
     r"\b(?:then|therefore|this|these|those|him|them|also|themselves|himself|herself|itself|another|later|earlier|"
     r"too|such|former|latter|"
     r"as much|thus|at the time|by that time|instead|that (?:system|part|problem|method|time|year|day|idea|view|"
@@ -62,6 +65,7 @@ POINTING = re.compile(
     r"^(?:Half|After less|In all|On the (?:following|next|same)|At "
     r"first|The (?:next|following|same))\b"
 )
+"""Words by which a statement leans on the sentences around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ class Statement:
     sentence: Sentence
 
 
-def true_statements(passage: Passage) -> list[Statement]:
+@lru_cache(maxsize=PASSAGES_KEPT)
+def true_statements(passage: Passage) -> tuple[Statement, ...]:
     """Return what the passage states, in its own words, each able to stand alone."""
     found = []
     for sentence in passage.asked():
@@ -84,10 +89,10 @@ def true_statements(passage: Passage) -> list[Statement]:
             if _SECOND_CLAUSE.match(following) and len(words_of(clause.statement)) >= 6:
                 text = clause.statement + "."
         unsure = re.search(r"\b(?:if|unless|believed|thought|supposed|may|might|perhaps)\b", text)
-        vague = _VAGUE_OPENING.search(text) or POINTING.search(text)
+        vague = _VAGUE_OPENING.search(text) or NEEDS_CONTEXT.search(text)
         if 6 <= len(words_of(text)) <= 28 and not (unsure or vague or _POINTS_BACK.search(text)):
             found.append(Statement(text, True, sentence))
-    return found
+    return tuple(found)
 
 
 def false_statement(passage: Passage, statement: Statement, chance: Random) -> Statement | None:
@@ -128,7 +133,7 @@ def near_numbers(number: Number, taken: set[float], chance: Random) -> Iterator[
             value = round(number.value * chance.choice((0.5, 0.6, 0.7, 1.4, 1.6, 2.0, 1.2)), 1)
         if value > 1 and value not in taken and (not number.year or value < 2025):
             taken.add(value)
-            yield written_like(number, value)
+            yield _written_like(number, value)
         elif len(taken) > 60:
             return
         else:
@@ -140,7 +145,7 @@ def _zeros(value: float) -> int:
     return len(digits) - len(digits.rstrip("0"))
 
 
-def written_like(number: Number, value: float) -> str:
+def _written_like(number: Number, value: float) -> str:
     """Write `value` the way `number` is written: words for words, commas for commas, `million` for `million`."""
     magnitude = re.search(r" (hundred|thousand|million|billion)$", number.text)
     if magnitude:

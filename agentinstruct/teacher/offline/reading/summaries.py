@@ -11,12 +11,12 @@ from agentinstruct.teacher.offline.reading.drafts import Asker, Draft
 from agentinstruct.teacher.offline.reading.finding import content_words
 from agentinstruct.teacher.offline.reading.passages import Passage
 from agentinstruct.teacher.offline.reading.sentences import Sentence, without_connective, words_of
-from agentinstruct.teacher.offline.reading.statements import POINTING
+from agentinstruct.teacher.offline.reading.statements import NEEDS_CONTEXT
 
 
 def summaries(asker: Asker) -> Iterator[Draft]:
     """Yield one task: say in exactly three sentences what the passage tells, without any opinion."""
-    chosen = telling_sentences(asker.passage, 3)
+    chosen = _telling_sentences(asker.passage, 3)
     if sum(len(words_of(sentence.text)) for sentence in chosen) > 90:
         return
     if len(chosen) == 3 and len(asker.passage.sentences) >= 8:
@@ -29,7 +29,7 @@ def summaries(asker: Asker) -> Iterator[Draft]:
         )
 
 
-def telling_sentences(passage: Passage, count: int) -> list[Sentence]:
+def _telling_sentences(passage: Passage, count: int) -> list[Sentence]:
     """Return the opening sentence and those that say most of what the passage keeps coming back to, in order."""
     usable = [sentence for sentence in passage.asked() if 8 <= len(words_of(sentence.text)) <= 28]
     usable = [sentence for sentence in usable if _clear(passage, sentence)]
@@ -61,7 +61,7 @@ def telling_sentences(passage: Passage, count: int) -> list[Sentence]:
 
 def _clear(passage: Passage, sentence: Sentence) -> bool:
     """Whether everything the sentence speaks of is named in it."""
-    if POINTING.search(sentence.text) or _VAGUE.search(sentence.text):
+    if NEEDS_CONTEXT.search(sentence.text) or _VAGUE.search(sentence.text):
         return False
     clause = passage.clause(sentence)
     bare = re.fullmatch(r"The ([a-z-]+)", clause.subject) if clause else None
@@ -89,7 +89,7 @@ _PRONOUN = re.compile(r"\b(?:he|she|they|his|her)\b")
 
 def summary_of(passage: Passage, count: int) -> str:
     """Return a summary of exactly `count` sentences, or nothing."""
-    return " ".join(without_connective(sentence.text) for sentence in telling_sentences(passage, count))
+    return " ".join(without_connective(sentence.text) for sentence in _telling_sentences(passage, count))
 
 
 def _weight(sentence: Sentence, weight: Counter[str]) -> float:

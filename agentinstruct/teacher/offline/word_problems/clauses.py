@@ -7,71 +7,19 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from agentinstruct.teacher.offline.word_problems.linear import Unsolvable
+from agentinstruct.teacher.offline.word_problems.phrases import (
+    COUNTS,
+    NOUN,
+    NUMBER,
+    QUANTITY,
+    WORD,
+    Phrase,
+    read_amount,
+    read_phrases,
+    value_in,
+)
 from agentinstruct.teacher.offline.word_problems.words import Verb, find_verb, inflect
-from agentinstruct.verify.numbers import NUMBER_WORDS
 
-_COUNTS = "|".join(word for word, value in NUMBER_WORDS.items() if value > 1)
-NUMBER = rf"(?:\d[\d,]*(?:\.\d+)?(?![\w.,]*\d)|(?:{_COUNTS})\b)"
-UNKNOWN = "the same amount of|a certain number of|a number of|the same number of|an equal number of|some|several"
-_QUANTITY = rf"(?:\$?{NUMBER}|(?:{UNKNOWN})\b)"
-_STOPS = [
-    "in",
-    "on",
-    "at",
-    "for",
-    "to",
-    "from",
-    "with",
-    "among",
-    "between",
-    "into",
-    "per",
-    "by",
-    "during",
-    "after",
-    "before",
-    "that",
-    "which",
-    "who",
-    "than",
-    "each",
-    "every",
-    "a",
-    "an",
-    "left",
-    "altogether",
-    "now",
-    "then",
-    "equally",
-    "away",
-    "back",
-    "home",
-    "out",
-    "up",
-    "about",
-    "over",
-    "the",
-    "this",
-    "and",
-    "as",
-    "more",
-    "my",
-    "his",
-    "her",
-    "their",
-    "its",
-    "through",
-    "around",
-    "along",
-    "until",
-    "when",
-    "so",
-    "but",
-    "then",
-    "again",
-]
-_WORD = rf"(?!(?:{'|'.join(_STOPS)})\b|of (?:\$?\d+|{_COUNTS}|them|each|his|her|their|the)\b)[a-zA-Z][\w'’-]*"
-NOUN = rf"{_WORD}(?: {_WORD}){{0,3}}"
 MARKERS = re.compile(
     r"\b(left over|left|altogether|in total|in all|now|in the end|at the end|so far|then|at the start|at first"
     r"|at the beginning|in change)\b",
@@ -79,9 +27,10 @@ MARKERS = re.compile(
 )
 _TELLING = re.compile(
     rf"\b(half|twice|double|same|rest|each|every|all|dozens?|thirds?|quarters?|percent|times|fewer|less|than|another|both"
-    rf"|except|more|some|several|few|many|most|none|nothing|equal|equally|remaining|others?|only|{_COUNTS}|\d)|%",
+    rf"|except|more|some|several|few|many|most|none|nothing|equal|equally|remaining|others?|only|{COUNTS}|\d)|%",
     re.I,
 )
+"""Words that tell of a quantity: where one is left unread, the clause is not understood."""
 _UNREAL = re.compile(
     r"\b(?:not|never|almost|nearly|wants?|wanted|wish\w*|would|could|might|may|should|hop(?:es?|ed)|plan(?:s|ned|ning)?|if|unless"
     r"|before|instead|without|except|tries|tried|forgot|but|and [a-z]+ed|and [a-z]+ (?:them|it))\b|n['’]t\b"
@@ -92,21 +41,24 @@ _LEAD = re.compile(
     r"|afterwards|so|also|for)\b",
     re.I,
 )
+"""Words with which a phrase of time or place before the subject begins."""
+_SENTENCE_BREAK = re.compile(r"(?<=[.?!])(?<!Mrs\.)(?<!Mr\.)(?<!Dr\.) (?=[A-Z\"“\[$\d])")
+_CLAUSE_BREAK = re.compile(r",? (?:and then|and later|and|but then|but|then|so) |; |, (?=then )")
+"""Where a sentence may go on with another clause; `and` between two nouns is sorted out later."""
+_OPENING_AMOUNT = re.compile(rf"{QUANTITY} |another \d|an? (?!{WORD} {WORD} (?:and|did|was))")
+"""An amount with which a clause of its own may begin."""
+_BARE_AMOUNT = re.compile(rf"{QUANTITY} |another |an? ")
+"""An amount that takes subject and verb from the clause before: `and 5 pears`."""
+_COUNTED_SUBJECT = re.compile(rf"(?:another )?(?P<value>{QUANTITY})(?P<more> more| other)? (?P<noun>{NOUN})")
+"""A subject that is what is counted: `Six more birds`."""
+_NUMBER_WORD = re.compile(rf"{NUMBER}|some|several")
+_NOUN_WORD = re.compile(WORD)
 _MULTIPLE = re.compile(rf"(?:twice|half|{NUMBER} times) as ")
 _DETERMINERS = {"the", "a", "an", "his", "her", "their", "its", "my", "each", "every", "one"}
 _PRONOUNS = {"he", "she", "it", "they", "him", "her", "them"}
 _ADVERBS = re.compile(
     r"^(?:also|then|only|later|already|still|first|finally|together|even|now|exactly|just|both) ", re.I
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phrase:
-    """A part of a clause that may hold a number of its own, such as `for 5 days` or `with 6 pens in each box`."""
-
-    kind: str
-    value: Fraction | None = None
-    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +72,7 @@ class Clause:
     value: Fraction | None = None
     unit: str = ""
     size: str = "exactly"
-    """exactly; more, fewer or times, when compared with `other`; rest, when it is what remains; none, without amount."""  # noqa: E501
+    """exactly; more, fewer or times, compared with `other`; rest, when it is what remains; none, without amount."""
     other: str = ""
     receiver: str = ""
     phrases: tuple[Phrase, ...] = ()
@@ -135,15 +87,15 @@ class Clause:
 def split_sentences(text: str) -> list[str]:
     """Return the sentences, each with its final mark."""
     flat = re.sub(r"\s+", " ", text).strip()
-    return [part for part in re.split(r"(?<=[.?!])(?<!Mrs\.)(?<!Mr\.)(?<!Dr\.) (?=[A-Z\"“\[$\d])", flat) if part]
+    return [part for part in _SENTENCE_BREAK.split(flat) if part]
 
 
 def split_clauses(sentence: str) -> list[str]:
     """Return the clauses that a sentence joins with `and`, `but` or `then`, each with a subject of its own."""
     pieces: list[str] = []
     rest = sentence.rstrip(".!? ")
-    for part in re.split(r",? (?:and then|and later|and|but then|but|then|so) |; |, (?=then )", rest):
-        if pieces and not (_starts_clause(part.strip(" ,")) and find_predicate(pieces[-1])):
+    for part in _CLAUSE_BREAK.split(rest):
+        if pieces and not (_starts_clause(part.strip(" ,")) and _find_predicate(pieces[-1])):
             pieces[-1] = rest[: rest.index(part, rest.index(pieces[-1])) + len(part)][rest.index(pieces[-1]) :]
         else:
             pieces.append(part.strip(" ,"))
@@ -155,13 +107,13 @@ def _starts_clause(text: str) -> bool:
     if _MULTIPLE.match(text):
         return True
     first = text.split(" ", 1)[0]
-    if find_verb(first) or re.match(rf"{_QUANTITY} |another \d|an? (?!{_WORD} {_WORD} (?:and|did|was))", text):
+    if find_verb(first) or _OPENING_AMOUNT.match(text):
         return True
-    predicate = find_predicate(text)
-    return bool(predicate) and predicate[0] <= 6 if predicate else False
+    predicate = _find_predicate(text)
+    return predicate is not None and predicate[0] <= 6
 
 
-def find_predicate(text: str) -> tuple[int, int, Verb, bool] | None:
+def _find_predicate(text: str) -> tuple[int, int, Verb, bool] | None:
     """Return where the first verb of a clause stands among its words: start, end, the verb and whether it is past."""
     words = text.split()
     for place, word in enumerate(words):
@@ -189,18 +141,14 @@ def read_clause(text: str, before: Clause | None = None) -> Clause | None:
         raise Unsolvable(f"{match[0]!r} in {text!r}")
     original, lead = text, ""
     match = re.match(r"([^,]{1,60}), (?=\S)", text)
-    if match and _LEAD.match(match[1]) and not find_predicate(match[1]):
+    if match and _LEAD.match(match[1]) and not _find_predicate(match[1]):
         lead, text = match[1], text[match.end() :]
     text = _ADVERBS.sub("", text)
-    if (
-        before
-        and (_MULTIPLE.match(text) or re.match(rf"{_QUANTITY} |another |an? ", text))
-        and not find_predicate(text)
-    ):
+    if before and (_MULTIPLE.match(text) or _BARE_AMOUNT.match(text)) and not _find_predicate(text):
         subject, verb, past, rest = before.subject, before.verb, before.past, text
         original = f"{_again(subject)} {verb.past if past else verb.third} {text}"
     else:
-        predicate = find_predicate(text)
+        predicate = _find_predicate(text)
         if not predicate:
             _refuse_if_telling(original)
             return None
@@ -229,7 +177,7 @@ def _split_lead(subject: str) -> tuple[str, str]:
         size = 3 if len(words) > 3 and words[-2] == "and" else 1
         return " ".join(words[:-size]), " ".join(words[-size:])
     starts = [place for place, word in enumerate(words) if place and word.lower() in _DETERMINERS | {"another"}]
-    starts += [place for place, word in enumerate(words) if re.fullmatch(rf"{NUMBER}|some|several", word)]
+    starts += [place for place, word in enumerate(words) if _NUMBER_WORD.fullmatch(word)]
     if not starts:
         return "", subject
     return " ".join(words[: max(starts)]), " ".join(words[max(starts) :])
@@ -244,12 +192,12 @@ def _read_object(
     original: str, subject: str, verb: Verb, past: bool, rest: str, before: Clause | None, lead: str
 ) -> Clause | None:
     fields: dict[str, object] = {}
-    if match := re.fullmatch(rf"(?:another )?(?P<value>{_QUANTITY})(?P<more> more| other)? (?P<noun>{NOUN})", subject):
-        fields = {"value": _value(match["value"]), "unit": match["noun"]}
+    if match := _COUNTED_SUBJECT.fullmatch(subject):
+        fields = {"value": value_in(match["value"]), "unit": match["noun"]}
         subject = ""
     else:
-        fields, rest = _read_amount(rest, before.unit if before else "")
-    phrases, tail = _read_phrases(rest)
+        fields, rest = read_amount(rest, before.unit if before else "")
+    phrases, tail = read_phrases(rest)
     markers = frozenset(match[1].lower() for match in MARKERS.finditer(f"{lead} {tail}"))
     if not fields and not phrases:
         if verb.effect in {"have", "gain", "lose", "share", "pack"} or (
@@ -258,7 +206,7 @@ def _read_object(
             raise Unsolvable(f"how many in {original!r}")
         _refuse_if_telling(original)
         return None
-    if fields.get("value") is not None and rest and re.match(_WORD, rest) and fields.get("unit") != "$":
+    if fields.get("value") is not None and rest and _NOUN_WORD.match(rest) and fields.get("unit") != "$":
         raise Unsolvable(f"what is counted in {original!r}")
     fields = fields or {"size": "none"}
     plain = MARKERS.sub("", f"{lead} {tail}")
@@ -276,106 +224,6 @@ def _read_object(
         markers=markers,
         **fields,  # type: ignore[arg-type]  # collected field by field
     )
-
-
-def _read_amount(text: str, unit_before: str) -> tuple[dict[str, object], str]:
-    text = re.sub(r"^(?:only|exactly|a total of|also|already|together|with|about|out|there) ", "", text)
-    fields: dict[str, object] = {}
-    if match := re.match(rf"(him|her|them|(?:his|her|their|the) [a-z]+|[A-Z]\w+) (?={_QUANTITY}|an? )", text):
-        fields["receiver"] = match[1]
-        text = text[match.end() :]
-    if match := re.match(
-        rf"(?:(?P<value>{_QUANTITY}) )?(?P<size>more|fewer|less)(?: (?P<noun>{NOUN}))? than (?P<other>.+)", text
-    ):
-        noun = match["noun"] or ("$" if "$" in (match["value"] or "") else unit_before)
-        size = "more" if match["size"] == "more" else "fewer"
-        return fields | {"value": _value(match["value"] or ""), "size": size, "unit": noun, "other": match["other"]}, ""
-    if match := re.match(
-        rf"(?:(?P<value>{_QUANTITY}) times|(?P<word>twice|half)) as (?:many|much)(?: (?P<noun>{NOUN}))?(?P<tail> .*?)? as (?P<other>.+)",  # noqa: E501
-        text,
-    ):
-        fixed = {"twice": Fraction(2), "half": Fraction(1, 2)}.get(match["word"] or "")
-        value = fixed if fixed is not None else _value(match["value"])
-        unit = match["noun"] or unit_before
-        return fields | {
-            "value": value,
-            "size": "times",
-            "unit": "$" if unit == "money" else unit,
-            "other": match["other"],
-        }, match["tail"] or ""
-    if match := re.match(r"(?:with )?(?:a |one )(?:\$(?P<value>\d+)(?: note)?|note\b)", text):
-        return fields | {"value": _value(match["value"] or ""), "unit": "$"}, text[match.end() :].strip()
-    if match := re.match(
-        rf"\$(?P<value>{NUMBER})(?P<more> more)?(?: of this money)?|(?:some (?:more )?|the same amount of )money\b|the same(?= each|$)",  # noqa: E501
-        text,
-    ):
-        return fields | {"value": _value(match["value"] or ""), "unit": "$"}, text[match.end() :].strip()
-    if match := re.match(
-        rf"(?:them all|them|all of them|it all)\b|all the (?P<all>[a-z]+)|the (?:remaining|other|rest of the|leftover) (?P<noun>{NOUN})|the rest\b",  # noqa: E501
-        text,
-    ):
-        noun = match["noun"] or match["all"] or unit_before
-        return fields | {"size": "rest", "unit": "$" if noun == "money" else noun}, text[match.end() :].strip()
-    if match := re.match(
-        rf"(?:another )?(?P<value>{_QUANTITY}|an?\b|another\b)(?: more| other| extra| further| additional| new)?(?P<noun> (?:of them\b|{NOUN}))?",  # noqa: E501
-        text,
-    ):
-        article = match["value"] in {"a", "an", "another"}
-        noun = (match["noun"] or "").strip()
-        noun = unit_before if noun in {"", "of them"} else noun
-        if not noun:
-            raise Unsolvable(f"no unit in {text!r}")
-        value = Fraction(1) if article else _value(match["value"])
-        return fields | {"value": value, "unit": noun}, text[match.end() :].strip()
-    if match := re.match(rf"(?:all )?(?P<noun>{NOUN}) (?=at the same price|for \$)", text):
-        return fields | {"size": "none", "unit": match["noun"]}, text[match.end() :]
-    return ({}, text) if not fields else (fields | {"size": "none"}, text)
-
-
-def _value(text: str) -> Fraction | None:
-    text = text.strip("$ ").lower()
-    if text in NUMBER_WORDS:
-        return NUMBER_WORDS[text]
-    return Fraction(text.replace(",", "")) if re.fullmatch(r"\d[\d,]*(?:\.\d+)?", text) else None
-
-
-_OWN = r"(?:of )?(?:his |her |their |its |the )?"
-_PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("contents", re.compile(rf"with (?P<value>{_QUANTITY}) (?P<unit>{NOUN}) (?:in|on|at) each(?: {_WORD})?")),
-    ("contents", re.compile(rf"of (?P<value>{_QUANTITY}) (?P<unit>{NOUN})(?: each)?")),
-    ("contents", re.compile(rf"with (?P<value>{_QUANTITY}) (?P<unit>{NOUN})")),
-    ("price", re.compile(rf"(?:for|at) (?P<value>\$?{NUMBER}) (?:each|apiece|per {_WORD}|an? {_WORD})")),
-    ("price", re.compile(r",? ?(?:each )?at (?P<value>the same price)(?: each)?")),
-    ("total_price", re.compile(rf"for (?P<value>\${NUMBER}|some money)")),
-    ("of_each", re.compile(rf"(?:for|to|in|into|on|from) each {_OWN}(?P<value>{_QUANTITY}) (?P<unit>{NOUN})")),
-    ("for_each", re.compile(rf"(?:for|to|in|into|on) (?:each|every) (?P<unit>{_WORD})")),
-    ("speed", re.compile(rf"at (?P<value>{NUMBER}|the same number of) (?P<unit>{_WORD}) (?:per|an|a) (?P<per>hour|minute|second)")),  # noqa: E501
-    ("per", re.compile(r"(?:per|an?|each|every) (?P<unit>day|week|month|year|hour|minute|second|evening|morning|night|metre|meter|litre|kilogram|kilometre|game|lesson|trip)\b")),  # noqa: E501
-    ("during", re.compile(rf"for (?P<value>{_QUANTITY}) (?P<unit>seconds?|minutes?|hours?|days?|weeks?|months?|years?|evenings|mornings|nights|games|lessons|trips)")),  # noqa: E501
-    ("among", re.compile(rf"(?:equally )?(?:among|between|into|in|onto|on|with) {_OWN}(?P<value>{_QUANTITY}) (?P<unit>{NOUN})(?: equally)?")),  # noqa: E501
-    ("sets", re.compile(rf"(?:into|in|onto) (?P<unit>{NOUN}) of (?P<value>{_QUANTITY}|equal size)(?: each)?")),
-    ("receiver", re.compile(rf"(?:to|from) (?P<unit>[A-Z]\w+|(?:his|her|their|the|a) {_WORD}(?: {_WORD})?)(?= |$)")),
-)  # fmt: skip
-
-
-def _read_phrases(text: str) -> tuple[tuple[Phrase, ...], str]:
-    phrases: list[Phrase] = []
-    tail: list[str] = []
-    rest = text.strip()
-    while rest:
-        for kind, pattern in _PHRASES:
-            if match := re.match(rf"(?:{pattern.pattern})(?![\w$])", rest):
-                groups = match.groupdict()
-                value = _value(groups["value"]) if groups.get("value") else None
-                phrases.append(Phrase(kind=kind, value=value, unit=groups.get("unit") or ""))
-                if groups.get("per"):
-                    phrases.append(Phrase(kind="per", unit=groups["per"]))
-                rest = rest[match.end() :].lstrip(" ,")
-                break
-        else:
-            word, _, rest = rest.partition(" ")
-            tail.append(word)
-    return tuple(phrases), " ".join(tail).strip(" ,")
 
 
 def name_unit(unit: str, value: Fraction | None) -> str:

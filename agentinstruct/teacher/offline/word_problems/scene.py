@@ -109,15 +109,10 @@ def choose_pronoun(scene: Scene, subject: str) -> str:
     return said.pop() if len(said) == 1 and subject == scene.actor else subject
 
 
-def join_sentences(sentences: list[str]) -> str:
-    """Return the sentences as one text."""
-    return " ".join(sentences)
-
-
 def draw_numbers(scene: Scene, low: int, high: int) -> list[int]:
     """Return the numbers from `low` to `high` that the story does not hold yet, shuffled."""
-    said = " ".join(scene.sentences)
-    numbers = [number for number in range(low, high + 1) if not re.search(rf"\b{number}\b", said)]
+    said = re.findall(r"\b\d+\b", " ".join(scene.sentences))
+    numbers = [number for number in range(low, high + 1) if str(number) not in said]
     scene.random.shuffle(numbers)
     return numbers
 

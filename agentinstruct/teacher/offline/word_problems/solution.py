@@ -6,17 +6,20 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
+from agentinstruct.teacher.offline.word_problems.answers import find_answer
 from agentinstruct.teacher.offline.word_problems.clauses import (
-    NUMBER,
     Clause,
     name_unit,
     read_clause,
     split_clauses,
     split_sentences,
 )
+from agentinstruct.teacher.offline.word_problems.following import follow
 from agentinstruct.teacher.offline.word_problems.linear import Quantity, Unsolvable, merge_steps, write_number
-from agentinstruct.teacher.offline.word_problems.questions import Question, find_answer, question_of, read_question
+from agentinstruct.teacher.offline.word_problems.phrases import NUMBER
+from agentinstruct.teacher.offline.word_problems.questions import Question, question_of, read_question
 from agentinstruct.teacher.offline.word_problems.rephrasing import plain_sentence
 from agentinstruct.teacher.offline.word_problems.story import Story
 from agentinstruct.teacher.offline.word_problems.words import inflect
@@ -37,6 +40,7 @@ class Solution:
     amount: Quantity
 
 
+@lru_cache(maxsize=256)
 def solve(problem: str) -> Solution:
     """Return the one answer of `problem` with its steps; raises `Unsolvable` when the reader is not sure of it."""
     if len(problem) > LONGEST_PROBLEM:
@@ -79,7 +83,7 @@ def read_story(story: Story, sentences: list[str]) -> tuple[tuple[Clause, ...], 
             if story.is_final(clause):
                 equations.append(_equation(story, clause))
             else:
-                story.read(clause)
+                follow(story, clause)
     return tuple(clauses), equations
 
 
@@ -88,10 +92,9 @@ def _equation(story: Story, clause: Clause) -> tuple[Quantity, Quantity]:
     told = Quantity(constant=clause.value, unit=clause.unit)
     for rate in story.rates:
         if rate.parts and not rate.parts.known:
-            total = story.computed("×", told, rate.parts, "All shares together", rate.quantity.unit)
+            total = story.compute("×", told, rate.parts, "All shares together", rate.quantity.unit)
             return total, rate.quantity
-    expected = find_answer(story, question_of(clause))
-    return story.noted(expected, ""), told
+    return find_answer(story, question_of(clause)), told
 
 
 def _solve_for_unknown(equations: list[tuple[Quantity, Quantity]], unit: str) -> tuple[Fraction, list[str]]:
@@ -120,16 +123,16 @@ def _undo(left: Quantity, value: Fraction, lines: list[str]) -> Fraction:
     """Undo the operations around n one by one, a line each, and return n."""
     constant, slope, parts = left.constant, left.slope, left.divisor
     if parts > 1:
-        lines.append(
-            f"Multiply by {parts}: {str(left).split(' ÷ ')[0].strip('()')} = {write_number(value)} × {parts} = {write_number(value * parts)}."  # noqa: E501
-        )
+        whole = str(left).split(" ÷ ")[0].strip("()")
+        lines.append(f"Multiply by {parts}: {whole} = {write_number(value)} × {parts} = {write_number(value * parts)}.")
         value, constant, slope = value * parts, constant * parts, slope * parts
     if constant and slope > 0:
         sign, words = ("−", "Take away {} from") if constant > 0 else ("+", "Add {} to")
         part = write_number(abs(constant))
         rest = value - constant
         lines.append(
-            f"{words.format(part)} both sides: {_times_n(slope)} = {write_number(value)} {sign} {part} = {write_number(rest)}."  # noqa: E501
+            f"{words.format(part)} both sides: "
+            f"{_times_n(slope)} = {write_number(value)} {sign} {part} = {write_number(rest)}."
         )
     elif slope < 0:
         rest = constant - value
@@ -140,9 +143,8 @@ def _undo(left: Quantity, value: Fraction, lines: list[str]) -> Fraction:
     else:
         rest = value
     if slope != 1:
-        lines.append(
-            f"Divide by {write_number(slope)}: n = {write_number(rest)} ÷ {write_number(slope)} = {write_number(rest / slope)}."  # noqa: E501
-        )
+        divisor = write_number(slope)
+        lines.append(f"Divide by {divisor}: n = {write_number(rest)} ÷ {divisor} = {write_number(rest / slope)}.")
         rest /= slope
     return rest
 

@@ -17,12 +17,12 @@ _VERBS: dict[Effect, str] = {
         " build/built plant grow/grew harvest borrow print sew/sewed fold order fill take/took carry produce"
     ),
     "lose": (
-        "give/gave lose/lost sell/sold eat/ate use spend/spent donate lend/lent break/broke throw/threw drop drink/drank"  # noqa: E501
-        " read/read hand unload squeeze rent remove deliver post leave/left"
+        "give/gave lose/lost sell/sold eat/ate use spend/spent donate lend/lent break/broke throw/threw drop"
+        " drink/drank read/read hand unload squeeze rent remove deliver post leave/left"
     ),
     "do": (
-        "travel walk run/ran drive/drove cycle ride/rode swim/swam fly/flew sail score paint work type climb drum arrive"  # noqa: E501
-        " write/wrote rain row practise"
+        "travel walk run/ran drive/drove cycle ride/rode swim/swam fly/flew sail score paint work type climb drum"
+        " arrive write/wrote rain row practise"
     ),
     "cost": "cost/cost",
     "pay": "pay/paid",
@@ -84,18 +84,18 @@ def _all_verbs() -> list[Verb]:
 
 
 _BY_BASE = {verb.base: verb for verb in _all_verbs()}
-PAST_FORMS = {verb.past: verb for verb in _BY_BASE.values()}
-PAST_FORMS |= {"were": _BY_BASE["be"]} | {participle: _BY_BASE[base] for participle, base in _PARTICIPLES.items()}
-THIRD_FORMS = {verb.third: verb for verb in _BY_BASE.values()}
+_PAST_FORMS = {verb.past: verb for verb in _BY_BASE.values()}
+_PAST_FORMS |= {"were": _BY_BASE["be"]} | {participle: _BY_BASE[base] for participle, base in _PARTICIPLES.items()}
+_THIRD_FORMS = {verb.third: verb for verb in _BY_BASE.values()}
 BASE_FORMS = _BY_BASE | {"are": _BY_BASE["be"]}
 
 
 def find_verb(word: str) -> tuple[Verb, bool] | None:
     """Return the verb that `word` is a form of, and whether the form is a past one."""
     lower = word.lower()
-    if lower in PAST_FORMS:
-        return PAST_FORMS[lower], True
-    verb = THIRD_FORMS.get(lower) or BASE_FORMS.get(lower)
+    if lower in _PAST_FORMS:
+        return _PAST_FORMS[lower], True
+    verb = _THIRD_FORMS.get(lower) or BASE_FORMS.get(lower)
     return (verb, False) if verb else None
 
 
