@@ -21,8 +21,13 @@ def to_messages(row: Row) -> Row:
 
 
 def to_prompt_completion(row: Row) -> Row:
-    """The last assistant turn as the completion, all before it as the prompt, both as messages."""
+    """The last turn as the completion, all before it as the prompt, both as messages.
+
+    Raises `ConfigurationError` where the last turn is not the assistant's.
+    """
     turns = [_turn(turn) for turn in row["messages"]]
+    if turns[-1]["role"] != "assistant":
+        raise ConfigurationError(f"pair {row['id']} ends with a turn of the {turns[-1]['role']}: export it as messages")
     kept = {"id": row["id"], "prompt": turns[:-1], "completion": turns[-1:]}
     return {**kept, **_tools(row)}
 

@@ -19,7 +19,8 @@ class TeacherOptions:
     """Who answers, how it is sampled, and how hard it may be pressed.
 
     `roles` gives agents a teacher of their own: the key is an agent's name or the last part of it (`judge`).
-    `budget` is in dollars, `budget_tokens` in tokens; both count what earlier calls of the same run have spent.
+    A client object serves one call, which closes it. `budget` is in dollars, `budget_tokens` in tokens; both count
+    what earlier calls of the same run have spent.
     """
 
     teacher: str | ChatCompletionClient = "offline"

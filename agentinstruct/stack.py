@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Unpack
 
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
 from pydantic import JsonValue
 
-from agentinstruct.errors import RunStopped
+from agentinstruct.errors import ConfigurationError, RunStopped
 from agentinstruct.options import TeacherOptions
 from agentinstruct.teacher.budget import Cost, Ledger
 from agentinstruct.teacher.layer import Layer, RequestOptions, identity_of
 from agentinstruct.teacher.prices import PICODOLLARS, Prices, Usage
 from agentinstruct.teacher.spec import open_client
 from agentinstruct.teacher.stack import Protected
+
+
+def _check_settings(options: TeacherOptions, specs: Iterable[str | ChatCompletionClient]) -> None:
+    """Refuse settings that no teacher would heed: whoever names a server and forgets `--teacher` is not run offline."""
+    if any(isinstance(spec, str) and spec.startswith(("openai:", "azure:")) for spec in specs):
+        return
+    given = {
+        "base_url": options.base_url,
+        "temperature": options.sampling.temperature,
+        "top_p": options.sampling.top_p,
+    }
+    if unheeded := [name for name, value in given.items() if value is not None]:
+        raise ConfigurationError(
+            f"{unheeded[0]} is only for a teacher such as openai:MODEL or azure:DEPLOYMENT: name one as the teacher "
+            "(a component file holds its own settings)"
+        )
 
 
 class Gate(Layer):
@@ -37,6 +53,7 @@ class TeacherStack:
         self._gates: list[Gate] = []
         self._ledger = self._open_ledger(options, spent)
         specs = {"": options.teacher, **options.roles}
+        _check_settings(options, specs.values())
         self.teachers = {role: self._open(spec, options) for role, spec in specs.items()}
 
     def _open_ledger(self, options: TeacherOptions, spent: Usage) -> Ledger | None:

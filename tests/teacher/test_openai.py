@@ -299,7 +299,7 @@ def test_the_key_appears_in_no_error(
 
 
 def test_the_key_appears_in_no_description(openai_server: OpenAIServer) -> None:
-    url = openai_server.base_url.replace("://", f"://me:{KEY}@") + f"?api-key={KEY}"
+    url = f"{openai_server.base_url}?api-key={KEY}"
     teacher = OpenAITeacher("spider-1", base_url=url, extra_body={"api_key": KEY, "headers": {"x": KEY}})
     shown = f"{teacher!r} {identity_of(teacher)} {teacher}"
     assert KEY not in shown
@@ -325,6 +325,12 @@ def test_openai_itself_without_a_key_says_what_to_set(monkeypatch: pytest.Monkey
 def test_a_base_url_that_is_none_is_refused_at_once(url: str) -> None:
     with pytest.raises(ConfigurationError, match="base URL"):
         OpenAITeacher("gpt-4.1-mini", base_url=url)
+
+
+def test_a_base_url_with_a_user_in_it_is_refused_unseen() -> None:
+    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY") as caught:
+        OpenAITeacher("spider-1", base_url=f"http://me:{KEY}@127.0.0.1:1/v1")
+    assert KEY not in str(caught.value)
 
 
 def test_a_key_that_cannot_be_one_is_refused_unseen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,3 +103,15 @@ def test_sampling_is_part_of_what_a_teacher_is(monkeypatch: pytest.MonkeyPatch) 
         100,
     )
     assert KEY not in repr(identity)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (TeacherOptions(base_url="http://127.0.0.1:9"), "base_url"),
+        (TeacherOptions(sampling=Sampling(temperature=0.5)), "temperature"),
+    ],
+)
+def test_settings_that_no_teacher_would_heed_are_refused(options: TeacherOptions, named: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"{named} is only for"):
+        generate([PROBLEMS], ["math_word_problems"], tmp_path / "run", teacher=options)
