@@ -156,8 +156,9 @@ class Run:
     def _note_unused(self, seed: Seed) -> None:
         self.progress.unused_count[seed.kind] += 1
         named = self.progress.unused[seed.kind]
-        if len(named) < _NAMED:
-            named.append(str(seed.meta.get("path") or seed.source or seed.id))
+        place = str(seed.meta.get("path") or seed.source or seed.id)
+        if len(named) < _NAMED and place not in named:
+            named.append(place)
 
     def _pending(self, skill: Skill, seed: Seed) -> _Work | None:
         """Return the item unless an earlier call finished it with the same flow, teacher and seed."""
