@@ -7,6 +7,7 @@ import hashlib
 import traceback
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import islice
 
 from agentinstruct.agent import Item
@@ -73,9 +74,8 @@ class Run:
         self._on_pairs = on_pairs
         self._wanted = options.target
         self._call = int(journal.meta("calls") or 0) + 1
-        self._conditions = {
-            skill.name: content_hash(skill.fingerprint, stack.identities(), options.run_seed) for skill in skills
-        }
+        common = (version("agentinstruct"), stack.identities(), options.run_seed)
+        self._conditions = {skill.name: content_hash(skill.fingerprint, *common) for skill in skills}
         self._seeds_read = hashlib.sha256()
         self._tasks: set[asyncio.Task[None]] = set()
 
