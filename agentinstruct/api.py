@@ -187,18 +187,23 @@ def _counted(journal: Journal) -> tuple[int, dict[str, int]]:
     return so_far.pairs, so_far.reasons()
 
 
+@contextmanager
+def _opened(directory: str | Path) -> Iterator[Journal]:
+    """Open the journal of a run that is there, which it may be writing."""
+    read_manifest(Path(directory))
+    with Journal(Path(directory) / "journal.sqlite") as journal:
+        yield journal
+
+
 def status(directory: str | Path, *, prices: Path | None = None) -> Summary:
     """Return what a run holds, also while it is running; raises `ConfigurationError` where there is no run."""
-    directory = Path(directory)
-    read_manifest(directory)
-    with Journal(directory / "journal.sqlite") as journal:
-        return summarise(directory, journal, Prices.load(prices))
+    with _opened(directory) as journal:
+        return summarise(Path(directory), journal, Prices.load(prices))
 
 
 def failures(directory: str | Path) -> list[tuple[str, str, str]]:
     """Return (flow, seed id, error) of the items of a run that failed; the next `generate` tries them again."""
-    read_manifest(Path(directory))
-    with Journal(Path(directory) / "journal.sqlite") as journal:
+    with _opened(directory) as journal:
         return list(journal.failures())
 
 
@@ -302,8 +307,7 @@ def recorded(directory: str | Path, wanted: str) -> list[Tree]:
 
     Raises `ConfigurationError` where there is no run, or neither a seed nor a pair of that id in it.
     """
-    read_manifest(Path(directory))
-    with Journal(Path(directory) / "journal.sqlite") as journal:
+    with _opened(directory) as journal:
         if trees := recorded_trees(journal, wanted):
             return trees
     raise ConfigurationError(

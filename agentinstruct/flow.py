@@ -9,22 +9,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Protocol, TypeVar, cast, get_args, overload
+from typing import Protocol, cast, get_args, overload
 
 from agentinstruct.agent import Ask, Item
 from agentinstruct.dedup import instruction_key
 from agentinstruct.errors import FlowError, Rejected
+from agentinstruct.lineage import finish, refuse, trace, with_asked
 from agentinstruct.records import (
-    Asked,
     Content,
     Instruction,
-    Lineage,
     Pair,
     Rejection,
     Seed,
     SeedKind,
     Verdict,
-    content_hash,
 )
 
 Transform = Callable[[Seed, Ask], Awaitable[list[Content]]]
@@ -36,7 +34,6 @@ Check = Callable[[Pair, Instruction], Verdict | None]
 TeacherCheck = Callable[[Pair, Instruction, Ask], Awaitable[Verdict | None]]
 """A check that asks the teacher: an async callable."""
 
-Made = TypeVar("Made", Content, Instruction)
 ALL_KINDS: tuple[SeedKind, ...] = get_args(SeedKind)
 
 
@@ -140,13 +137,10 @@ class Flow:
     async def generate(self, seed: Seed, ask: Ask) -> AsyncIterator[Pair | Rejection]:
         """Yield the pairs of `seed` in the order of their instructions; rejections go through `ask.reject`."""
         contents = await self._transformed(seed, ask)
-        instructions = await self._instructed(seed, contents, ask)
+        instructions = await self._instructed(contents, ask)
         by_id = {content.id: content for content in contents}
         answered = await asyncio.gather(
-            *(
-                self._answered(seed, by_id.get(each.content_id), each, ask.branch("respond", each.id))
-                for each in instructions
-            )
+            *(self._answered(by_id.get(each.content_id), each, ask.branch("respond", each.id)) for each in instructions)
         )
         for pair in answered:
             if pair is not None:
@@ -157,11 +151,11 @@ class Flow:
         try:
             contents = await self.transform(seed, branch)
         except Rejected as rejected:
-            branch.reject(_rejection("transform", rejected, trace(seed, ask.flow, asked=branch.asked)))
+            refuse(branch, "transform", rejected)
             return []
-        return [_with_asked(content, (), branch) for content in contents]
+        return [with_asked(content, (), branch) for content in contents]
 
-    async def _instructed(self, seed: Seed, contents: Sequence[Content], ask: Ask) -> list[Instruction]:
+    async def _instructed(self, contents: Sequence[Content], ask: Ask) -> list[Instruction]:
         """Return written and refined instructions, each new; duplicates are refused before more is spent on them."""
 
         async def write(content: Content) -> list[Instruction]:
@@ -169,10 +163,9 @@ class Flow:
             try:
                 written = await self.instruct(content, branch)
             except Rejected as rejected:
-                lineage = trace(seed, ask.flow, content=content, asked=content.asked + branch.asked)
-                branch.reject(_rejection("instruct", rejected, lineage))
+                refuse(branch, "instruct", rejected, content=content)
                 return []
-            return [_with_asked(instruction, content.asked, branch) for instruction in written]
+            return [with_asked(instruction, content.asked, branch) for instruction in written]
 
         async def improve(parent: Instruction) -> list[Instruction]:
             branch = ask.branch("refine", parent.id)
@@ -180,47 +173,38 @@ class Flow:
                 assert self.refine is not None
                 children = await self.refine(parent, branch)
             except Rejected as rejected:
-                lineage = trace(seed, ask.flow, instruction=parent, asked=parent.asked + branch.asked)
-                branch.reject(_rejection("refine", rejected, lineage))
+                refuse(branch, "refine", rejected, instruction=parent)
                 return []
-            return [_with_asked(child, parent.asked, branch) for child in children]
+            return [with_asked(child, parent.asked, branch) for child in children]
 
-        frontier = _new(seed, _flat(await asyncio.gather(*map(write, contents))), "instruct", ask)
+        frontier = _new(_flat(await asyncio.gather(*map(write, contents))), "instruct", ask)
         instructions = list(frontier)
         for _ in range(self.rounds if self.refine else 0):
             open_ended = [instruction for instruction in frontier if instruction.aim != "decline"]
-            frontier = _new(seed, _flat(await asyncio.gather(*map(improve, open_ended))), "refine", ask)
+            frontier = _new(_flat(await asyncio.gather(*map(improve, open_ended))), "refine", ask)
             instructions += frontier
         return instructions
 
-    async def _answered(self, seed: Seed, content: Content | None, instruction: Instruction, ask: Ask) -> Pair | None:
+    async def _answered(self, content: Content | None, instruction: Instruction, ask: Ask) -> Pair | None:
         """Answer and check one instruction; None when it was rejected."""
-
-        def lineage() -> Lineage:
-            asked = instruction.asked + ask.asked
-            return trace(seed, ask.flow, content=content, instruction=instruction, asked=asked)
-
+        stage = "respond"
+        verdicts: list[Verdict] = []
         try:
             pair = await self.respond(instruction, ask)
+            stage = "verify"
+            for check in self.verify:
+                if verdict := await _ask_check(check, pair, instruction, ask):
+                    verdicts.append(verdict)
+                    if not verdict.passed:
+                        raise Rejected(verdict.check, verdict.detail)
         except Rejected as rejected:
-            ask.reject(_rejection("respond", rejected, lineage(), instruction.text))
+            refuse(ask, stage, rejected, content=content, instruction=instruction, text=instruction.text)
             return None
-        verdicts: list[Verdict] = []
-        for check in self.verify:
-            try:
-                verdict = await _ask_check(check, pair, instruction, ask)
-            except Rejected as rejected:
-                ask.reject(_rejection("verify", rejected, lineage(), instruction.text))
-                return None
-            if verdict is None:
-                continue
-            verdicts.append(verdict)
-            if not verdict.passed:
-                failed = Rejected(verdict.check, verdict.detail)
-                ask.reject(_rejection("verify", failed, lineage(), instruction.text))
-                return None
         typed = pair.model_copy(update={"type": pair.type or instruction.type, "verdicts": tuple(verdicts)})
-        return finish(typed, lineage(), skill=self.skill)
+        lineage = trace(
+            ask.seed, ask.flow, content=content, instruction=instruction, asked=instruction.asked + ask.asked
+        )
+        return finish(typed, lineage, skill=self.skill)
 
 
 async def _ask_check(check: Check | TeacherCheck, pair: Pair, instruction: Instruction, ask: Ask) -> Verdict | None:
@@ -248,65 +232,15 @@ async def run_item(flow: AnyFlow, item: Item) -> tuple[list[Pair], list[Rejectio
     return pairs, item.rejections
 
 
-def trace(
-    seed: Seed,
-    flow_name: str,
-    *,
-    content: Content | None = None,
-    instruction: Instruction | None = None,
-    asked: tuple[Asked, ...] = (),
-) -> Lineage:
-    """Return the lineage of something made from `seed` along the given way."""
-    ancestry = instruction.ancestry() if instruction else ()
-    return Lineage(
-        seed_id=seed.id,
-        seed_hash=content_hash(seed.text),
-        path=str(seed.meta.get("path") or ""),
-        source=seed.source,
-        license=seed.license,
-        flow=flow_name,
-        content_id=instruction.content_id if instruction else (content.id if content else None),
-        transformation=content.agent if content else None,
-        instruction_id=instruction.id if instruction else None,
-        parent_id=instruction.parent.id if instruction and instruction.parent else None,
-        goal=instruction.goal if instruction else None,
-        suggestion=instruction.suggestion if instruction else None,
-        round=instruction.round if instruction else 0,
-        asked=asked,
-        claims=tuple(instruction_key(each.text) for each in ancestry),
-    )
-
-
-def finish(pair: Pair, lineage: Lineage, *, skill: str) -> Pair:
-    """Return `pair` with its skill, lineage and id: a hash of seed, flow, instruction and messages."""
-    messages = [message.model_dump(mode="json") for message in pair.messages]
-    pair_id = content_hash("pair", lineage.seed_id, lineage.flow, lineage.instruction_id, messages)
-    return pair.model_copy(
-        update={"id": pair_id, "skill": pair.skill or skill, "type": pair.type or lineage.flow, "lineage": lineage}
-    )
-
-
-def _rejection(stage: str, rejected: Rejected, lineage: Lineage, text: str = "") -> Rejection:
-    return Rejection(stage=stage, reason=rejected.reason, detail=rejected.detail, text=text, lineage=lineage)
-
-
 def _flat(groups: Iterable[list[Instruction]]) -> list[Instruction]:
     return [instruction for group in groups for instruction in group]
 
 
-def _with_asked(output: Made, before: tuple[Asked, ...], branch: Ask) -> Made:
-    """Give a stage's output the questions that led to it, where the stage did not say which those are."""
-    if output.asked:
-        return output
-    return output.model_copy(update={"asked": before + branch.asked})
-
-
-def _new(seed: Seed, instructions: Sequence[Instruction], stage: str, ask: Ask) -> list[Instruction]:
+def _new(instructions: Sequence[Instruction], stage: str, ask: Ask) -> list[Instruction]:
     fresh: list[Instruction] = []
     for instruction in instructions:
         if ask.is_new(instruction.text):
             fresh.append(instruction)
         else:
-            lineage = trace(seed, ask.flow, instruction=instruction, asked=instruction.asked)
-            ask.reject(_rejection(stage, Rejected("duplicate"), lineage, instruction.text))
+            refuse(ask, stage, Rejected("duplicate"), instruction=instruction, text=instruction.text)
     return fresh

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def write_manifest(
         "run_seed": options.run_seed,
         "seeds": _sources(options),
         "seed_fingerprint": seed_fingerprint,
-        "reading": {name: value for name, value in _public(options.reading).items() if value is not None},
+        "reading": {name: value for name, value in asdict(options.reading).items() if value is not None},
         "limit": options.limit,
         "target": options.target,
         "versions": {package: version(package) for package in _PACKAGES},
@@ -98,10 +99,6 @@ def _sources(options: RunOptions) -> list[str] | str:
     if isinstance(options.seeds, list | tuple) and not any(isinstance(each, Seed) for each in options.seeds):
         return [str(each) for each in options.seeds]
     return "seed records given by a program"
-
-
-def _public(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:

@@ -34,7 +34,7 @@ LAYERS: list[set[str]] = [
         "previews",
     }
     | {"options", "authoring"},
-    {"flow", "stages", "library"},
+    {"flow", "lineage", "stages", "library"},
     {"agent", "typed", "prompts", "replies"},
     {"teacher"},
     {"verify", "dedup"},

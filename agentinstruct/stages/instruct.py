@@ -10,8 +10,8 @@ from random import Random
 from agentinstruct.agent import Ask
 from agentinstruct.dedup.exact import normalise
 from agentinstruct.errors import Rejected
-from agentinstruct.flow import trace
-from agentinstruct.records import Content, Form, Instruction, Record, Rejection
+from agentinstruct.lineage import refuse
+from agentinstruct.records import Content, Form, Instruction, Record
 from agentinstruct.replies import Question, Questions
 
 LETTERS = string.ascii_uppercase[:10]
@@ -65,20 +65,15 @@ class PerType:
             if not reply.questions:
                 raise Rejected("irrelevant", kind.name)
         except Rejected as rejected:
-            _reject(rejected, content, branch)
+            refuse(branch, "instruct", rejected, content=content)
             return []
         instructions = []
         for question in reply.questions[: self.each]:
             try:
                 instructions.append(write_instruction(question, kind, content, branch))
             except Rejected as rejected:
-                _reject(rejected, content, branch)
+                refuse(branch, "instruct", rejected, content=content)
         return instructions
-
-
-def _reject(rejected: Rejected, content: Content, ask: Ask) -> None:
-    lineage = trace(ask.seed, ask.flow, content=content, asked=content.asked + ask.asked)
-    ask.reject(Rejection(stage="instruct", reason=rejected.reason, detail=rejected.detail, lineage=lineage))
 
 
 def write_instruction(question: Question, kind: TaskType, content: Content, ask: Ask) -> Instruction:
@@ -104,14 +99,19 @@ def write_instruction(question: Question, kind: TaskType, content: Content, ask:
     )
 
 
+def require_letters(options: Sequence[str]) -> None:
+    """Raise `Rejected` when there are more options than letters."""
+    if len(options) > len(LETTERS):
+        raise Rejected("malformed_options", f"{len(options)} options, over the limit of {len(LETTERS)}")
+
+
 def lettered(options: Sequence[str], answer: str, form: Form, random: Random) -> tuple[tuple[str, ...], str]:
     """Shuffle options so that no position gives the key away; return them with the expected answer in letters.
 
     Writers give a sequence's options in the right order, and a multiple choice's answer as the text of its option.
     Raises `Rejected` when the answer is none of the options, two options are the same, or there are more than letters.
     """
-    if len(options) > len(LETTERS):
-        raise Rejected("malformed_options", f"{len(options)} options, over the limit of {len(LETTERS)}")
+    require_letters(options)
     if form not in ("multiple_choice", "sequence"):
         return tuple(options), answer.strip()
     right_order = [option.strip() for option in options]

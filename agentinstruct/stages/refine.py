@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from agentinstruct.agent import Ask
 from agentinstruct.errors import Rejected
-from agentinstruct.flow import trace
-from agentinstruct.records import Form, Instruction, Record, Rejection
+from agentinstruct.lineage import refuse
+from agentinstruct.records import Form, Instruction, Record
 from agentinstruct.replies import Edit, Suggestions
-from agentinstruct.stages.instruct import LAYOUT, LETTERS, lettered
+from agentinstruct.stages.instruct import LAYOUT, lettered, require_letters
 from agentinstruct.stages.team import SuggesterEditorTeam
 from agentinstruct.typed import read_reply
 
@@ -41,8 +41,7 @@ def edit_item(parent: Instruction, edit: Edit, goal: Goal, ask: Ask) -> Instruct
     question = edit.question.strip() or parent.question
     if goal.aim == "decline":
         options, expected = tuple(edit.options) or parent.options, ""
-        if len(options) > len(LETTERS):
-            raise Rejected("malformed_options", f"{len(options)} options, over the limit of {len(LETTERS)}")
+        require_letters(options)
     else:
         options, expected = lettered(edit.options, edit.answer, parent.form, ask.random)
     text = ask.prompts.render_file(
@@ -103,7 +102,7 @@ class SuggesterEditor:
         result = await team.run(task=ask.prompts[self.suggester].render(item_variables(instruction) | {"goal": goal}))
         edits = team.edits_of(result)
         for rejected in team.rejected or ([] if edits else [Rejected("irrelevant", goal.name)]):
-            self._reject(rejected, instruction, ask)
+            refuse(ask, "refine", rejected, instruction=instruction, text=instruction.text)
         return [child for suggestion, text in edits if (child := self._child(instruction, suggestion, text, goal, ask))]
 
     def team(self, ask: Ask) -> SuggesterEditorTeam:
@@ -119,15 +118,9 @@ class SuggesterEditor:
         try:
             child = self.apply(parent, read_reply(text, self.returns), goal, ask)
         except Rejected as rejected:
-            self._reject(rejected, parent, ask)
+            refuse(ask, "refine", rejected, instruction=parent, text=parent.text)
             return None
         return child.model_copy(update={"suggestion": suggestion, "asked": parent.asked + ask.asked})
-
-    def _reject(self, rejected: Rejected, parent: Instruction, ask: Ask) -> None:
-        lineage = trace(ask.seed, ask.flow, instruction=parent, asked=parent.asked + ask.asked)
-        ask.reject(
-            Rejection(stage="refine", reason=rejected.reason, detail=rejected.detail, text=parent.text, lineage=lineage)
-        )
 
 
 def item_variables(instruction: Instruction) -> dict[str, object]:

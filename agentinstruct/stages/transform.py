@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from agentinstruct.agent import Ask
 from agentinstruct.errors import Rejected
-from agentinstruct.flow import trace
-from agentinstruct.records import Content, Rejection, Seed
+from agentinstruct.lineage import refuse, with_asked
+from agentinstruct.records import Content, Seed
 from agentinstruct.replies import Passage
 
 Transformation = str | Callable[[Seed, Ask], Awaitable[list[Content]]]
@@ -67,10 +67,9 @@ async def _transform(label: str, transformation: Transformation, seed: Seed, ask
         else:
             contents = await transformation(seed, branch)
     except Rejected as rejected:
-        lineage = trace(seed, ask.flow, asked=branch.asked)
-        ask.reject(Rejection(stage="transform", reason=rejected.reason, detail=rejected.detail, lineage=lineage))
+        refuse(branch, "transform", rejected)
         return []
-    return [each if each.asked else each.model_copy(update={"asked": branch.asked}) for each in contents]
+    return [with_asked(each, (), branch) for each in contents]
 
 
 async def _ask_for_passage(agent: str, seed: Seed, ask: Ask) -> Content:

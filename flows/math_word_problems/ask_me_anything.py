@@ -6,8 +6,8 @@ import asyncio
 
 from agentinstruct.agent import Ask
 from agentinstruct.errors import Rejected
-from agentinstruct.flow import trace
-from agentinstruct.records import Asked, Content, Instruction, Rejection
+from agentinstruct.lineage import refuse
+from agentinstruct.records import Asked, Content, Instruction
 from agentinstruct.replies import Problem, Statement
 from agentinstruct.verify import find_numbers, parse_number
 
@@ -34,7 +34,7 @@ async def _hidden_numbers(content: Content, answer: str, ask: Ask) -> list[Instr
         if not told:
             raise Rejected("irrelevant", "statement_writer")
     except Rejected as rejected:
-        _reject(rejected, content, ask.asked, ask)
+        refuse(ask, "instruct", rejected, content=content)
         return []
     marked = [
         (
@@ -43,11 +43,12 @@ async def _hidden_numbers(content: Content, answer: str, ask: Ask) -> list[Instr
         )
         for number in find_numbers(told)[:MOST_HIDDEN]
     ]
-    hidden = await asyncio.gather(*(_hide(text, gold, content, ask.asked, ask.branch(text)) for text, gold in marked))
+    stated = content.model_copy(update={"asked": content.asked + ask.asked})
+    hidden = await asyncio.gather(*(_hide(text, gold, stated, ask.branch(text)) for text, gold in marked))
     return [each for each in hidden if each]
 
 
-async def _hide(marked: str, gold: str, content: Content, before: tuple[Asked, ...], ask: Ask) -> Instruction | None:
+async def _hide(marked: str, gold: str, content: Content, ask: Ask) -> Instruction | None:
     try:
         problem = await ask("number_hider", returns=Problem, statement=marked)
         if not problem.suitable or not problem.problem.strip():
@@ -55,15 +56,10 @@ async def _hide(marked: str, gold: str, content: Content, before: tuple[Asked, .
         if problem.problem.strip() == content.text.strip():
             raise Rejected("unchanged", problem.problem)
     except Rejected as rejected:
-        _reject(rejected, content, before + ask.asked, ask)
+        refuse(ask, "instruct", rejected, content=content)
         return None
-    asked = content.asked + before + ask.asked
+    asked = content.asked + ask.asked
     return _instruction(content, problem.problem.strip(), "ask_me_anything", gold=gold, asked=asked)
-
-
-def _reject(rejected: Rejected, content: Content, asked: tuple[Asked, ...], ask: Ask) -> None:
-    lineage = trace(ask.seed, ask.flow, content=content, asked=content.asked + asked)
-    ask.reject(Rejection(stage="instruct", reason=rejected.reason, detail=rejected.detail, lineage=lineage))
 
 
 def _instruction(content: Content, problem: str, name: str, *, gold: str, asked: tuple[Asked, ...] = ()) -> Instruction:
