@@ -19,10 +19,12 @@ Form = Literal["multiple_choice", "sequence", "true_false", "fill_blank", "short
 """
 
 
+_canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
 def content_hash(*parts: object) -> str:
     """Return 16 hex digits that identify `parts` (anything JSON can hold) across runs and machines."""
-    canonical = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(_canonical(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class Record(BaseModel):

@@ -64,12 +64,13 @@ class Typed(Layer):
 
     async def _whole(self, messages: Sequence[LLMMessage], options: RequestOptions) -> CreateResult:
         """Ask until the reply is not cut off: a text cut short is never taken for a whole one."""
-        extra = options.get("extra_create_args", {})
-        room = extra.get("max_tokens") or identity_of(self.inner).get("max_tokens")
         result = await self.inner.create(messages, **options)
-        if result.finish_reason == "length" and isinstance(room, int):
-            more_room: RequestOptions = {**options, "extra_create_args": {**extra, "max_tokens": room * 2}}
-            result = await self.inner.create(messages, **more_room)
+        if result.finish_reason == "length":
+            extra = options.get("extra_create_args", {})
+            room = extra.get("max_tokens") or identity_of(self.inner).get("max_tokens")
+            if isinstance(room, int):
+                more_room: RequestOptions = {**options, "extra_create_args": {**extra, "max_tokens": room * 2}}
+                result = await self.inner.create(messages, **more_room)
         if result.finish_reason == "length":
             raise Rejected("truncated_reply", str(result.content[:2000]))
         if result.finish_reason == "content_filter":

@@ -1,23 +1,25 @@
-"""Where an OpenAI-compatible server is, and the connection pool to it. The key lives here and is never shown."""
+"""Where an OpenAI-compatible server is, and what to tell it. The key lives here and is never shown."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import quote, urlsplit
-
-import httpx2
-import openai
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from agentinstruct.errors import ConfigurationError
+from agentinstruct.teacher.connection import is_http
 from agentinstruct.teacher.failures import without_keys
 from agentinstruct.teacher.layer import public_url
 
+if TYPE_CHECKING:
+    import openai
+
 OPENAI = "https://api.openai.com/v1"
-LARGEST_REPLY = 32 * 2**20
-"""Bytes. The longest replies models give are a few hundred kilobytes; a body without end must not fill the memory."""
+_ACCOUNT = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
+"""Variables that say who pays, and the headers that tell it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class Endpoint:
     key: str = field(repr=False)
     key_variable: str
     api_version: str | None = None
+    account: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def find(cls, base_url: str | None, *, api_version: str | None = None, key_variable: str | None = None) -> Endpoint:
@@ -40,19 +43,19 @@ class Endpoint:
                 "an Azure teacher needs its resource: give --base-url or set AZURE_OPENAI_ENDPOINT"
             )
         url = (url or OPENAI).rstrip("/")
-        if not _is_http(url):
+        if not is_http(url):
             raise ConfigurationError(f"the base URL {public_url(url)!r} is not of the form http://host:port/v1")
         if urlsplit(url).username is not None:
             raise ConfigurationError(f"the base URL {public_url(url)} must hold no user: give the key in {variable}")
-        key = os.environ.get(variable, "").strip()
-        if not (key.isascii() and key.isprintable()):
-            raise ConfigurationError(f"the key in {variable} holds characters that no key has: set it again")
+        key = _from_environment(variable, "key")
+        told = {header: _from_environment(name, "name") for name, header in _ACCOUNT.items()}
         if not key and (azure or key_variable or _is_openai(url)):
             raise ConfigurationError(
                 f"no key for {public_url(url)}: set the environment variable {variable}, "
                 "or give --base-url for a server that needs none"
             )
-        return cls(url=url, key=key or "none", key_variable=variable, api_version=api_version)
+        account = {header: value for header, value in told.items() if value}
+        return cls(url=url, key=key or "none", key_variable=variable, api_version=api_version, account=account)
 
     @property
     def is_openai(self) -> bool:
@@ -71,63 +74,43 @@ class Endpoint:
                 text = text.replace(form, "[key]")
         return without_keys(text)
 
-    def connect(self, *, concurrency: int, timeout: float) -> openai.AsyncOpenAI:
-        """Open a pool for `concurrency` calls at once; no connection is made before the first call."""
-        limits = httpx2.Limits(
-            max_connections=concurrency, max_keepalive_connections=concurrency, keepalive_expiry=60.0
-        )
-        common: dict[str, Any] = {
-            "max_retries": 0,  # retrying is a layer's work
-            "timeout": timeout,
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request carries, the key with it."""
+        right = {"api-key": self.key} if self.api_version is not None else {"Authorization": f"Bearer {self.key}"}
+        return {
+            **right,
+            **self.account,
+            "Content-Type": "application/json",
+            "Accept": "application/json",
             # a compressed body could grow without bounds behind the cap on its size
-            "default_headers": {"Accept-Encoding": "identity"},
-            "http_client": openai.DefaultAioHttpClient(
-                timeout=timeout,
-                limits=limits,
-                follow_redirects=False,  # the questions, and Azure's key, would travel on to wherever it says
-                event_hooks={"response": [_cap]},
-            ),
+            "Accept-Encoding": "identity",
+            "User-Agent": f"agentinstruct/{version('agentinstruct')}",
         }
+
+    def address(self, model: str) -> str:
+        """Return the URL at which `model` is asked; on Azure a model is a deployment with a URL of its own."""
+        parts = urlsplit(self.url)
+        path, query = parts.path.rstrip("/"), [parts.query] if parts.query else []
         if self.api_version is not None:
-            return openai.AsyncAzureOpenAI(
-                azure_endpoint=self.url, api_version=self.api_version, api_key=self.key, **common
-            )
-        return openai.AsyncOpenAI(base_url=self.url, api_key=self.key, **common)
+            path += f"/openai/deployments/{quote(model, safe='')}"
+            query.append(f"api-version={quote(self.api_version, safe='')}")
+        return urlunsplit((parts.scheme, parts.netloc, f"{path}/chat/completions", "&".join(query), ""))
+
+    def connect(self, *, concurrency: int, timeout: float) -> openai.AsyncOpenAI:
+        """Open OpenAI's own client, for files and batches; it takes half a second to import."""
+        from agentinstruct.teacher.official import open_official
+
+        return open_official(self.url, self.key, api_version=self.api_version, concurrency=concurrency, timeout=timeout)
+
+
+def _from_environment(variable: str, kind: str) -> str:
+    value = os.environ.get(variable, "").strip()
+    if not (value.isascii() and value.isprintable()):
+        raise ConfigurationError(f"the {kind} in {variable} holds characters that no {kind} has: set it again")
+    return value
 
 
 def _is_openai(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     return host == "api.openai.com" or host.endswith(".api.openai.com")
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, or half an IPv6 address
-        return False
-
-
-async def _cap(response: httpx2.Response) -> None:
-    if (coding := response.headers.get("content-encoding", "identity").lower()) not in ("", "identity"):
-        raise OSError(f"the reply is compressed ({coding[:40]}), which was not asked for")
-    assert isinstance(response.stream, httpx2.AsyncByteStream)
-    response.stream = _Capped(response.stream)
-
-
-class _Capped(httpx2.AsyncByteStream):
-    """A body that may not be larger than `LARGEST_REPLY`."""
-
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for piece in self._stream:
-            size += len(piece)
-            if size > LARGEST_REPLY:
-                raise OSError(f"the reply is larger than {LARGEST_REPLY // 2**20} MB")
-            yield piece
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()

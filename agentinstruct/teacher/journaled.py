@@ -21,6 +21,7 @@ from agentinstruct.errors import Rejected
 from agentinstruct.records import Asked, content_hash
 from agentinstruct.teacher.layer import Layer, RequestOptions, identity_of
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _FORMAT = 1
 """Part of every key: raise it when the meaning of a recorded request changes, and no old answer is ever used."""
 
@@ -104,7 +105,7 @@ class Journaled(Layer):
             key=key,
             agent=self._agent,
             model=str(identity_of(self.inner).get("model", "")),
-            request=_writable(json.dumps(request["messages"], ensure_ascii=False)),
+            request=_writable(_encode(request["messages"])),
             reply=reply,
             prompt_tokens=usage.prompt_tokens if usage else 0,
             completion_tokens=usage.completion_tokens if usage else 0,
@@ -158,7 +159,7 @@ def _dump(result: CreateResult) -> str:
     if not isinstance(content, str):
         content = [_plain(call) for call in content]
     usage = [result.usage.prompt_tokens, result.usage.completion_tokens]
-    return json.dumps([content, result.finish_reason, usage, result.thought], ensure_ascii=False)
+    return _encode([content, result.finish_reason, usage, result.thought])
 
 
 def _writable(text: str) -> str:

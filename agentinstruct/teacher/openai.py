@@ -8,22 +8,20 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Unpack
 
 import aiohttp
-import httpx2
-import openai
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, ModelInfo, RequestUsage
 from autogen_core.tools import Tool, ToolSchema
 from pydantic import JsonValue
 
 from agentinstruct.errors import AgentInstructError, Rejected, TeacherUnavailable
+from agentinstruct.teacher.connection import Connection, Reply
 from agentinstruct.teacher.endpoint import Endpoint
 from agentinstruct.teacher.failures import failure_of
 from agentinstruct.teacher.layer import RequestOptions, cancellable, without_secrets
+from agentinstruct.teacher.rates import RatedResult, Rates
 from agentinstruct.teacher.tokens import estimated_tokens, prompt_bytes
 from agentinstruct.teacher.wire import request_body, result_of
 
-_BROKEN = (openai.OpenAIError, aiohttp.ClientError, httpx2.HTTPError, OSError)
-"""What a broken connection raises; the transport lets some of aiohttp's errors through as they are."""
-_UNREADABLE = (json.JSONDecodeError, UnicodeDecodeError, RecursionError)
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _INFO = ModelInfo(
     vision=False,
     function_calling=True,
@@ -65,13 +63,12 @@ class OpenAITeacher(ChatCompletionClient):
         self._endpoint = Endpoint.find(base_url, api_version=api_version, key_variable=key_variable)
         self._model = model
         self._timeout = timeout
-        self._concurrency = concurrency
+        self._connection = Connection(self._endpoint.url, self._endpoint.headers, concurrency=concurrency)
         # OpenAI's newer models refuse the old name, and other servers may not know the new one
         self._length_name = "max_completion_tokens" if self._endpoint.is_openai else "max_tokens"
         sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
         self._sampling = {name: value for name, value in sampling.items() if value is not None}
         self._extra_body = dict(extra_body or {})
-        self._client: openai.AsyncOpenAI | None = None
         self._usage = RequestUsage(prompt_tokens=0, completion_tokens=0)
         identity = {
             "client": "azure" if api_version else "openai",
@@ -119,36 +116,44 @@ class OpenAITeacher(ChatCompletionClient):
     async def _attempt(self, body: dict[str, Any]) -> CreateResult | AgentInstructError:
         # Errors of the transport hold the request with its key. Ours are returned and raised elsewhere, so that they
         # carry none of these as their cause or context.
-        if self._client is None:
-            self._client = self._endpoint.connect(concurrency=self._concurrency, timeout=self._timeout)
         try:
+            sent = _encode(body).encode()
             async with asyncio.timeout(self._timeout):
-                reply = await self._client.post("/chat/completions", body=body, cast_to=object)
-            return result_of(reply)
+                reply = await self._connection.post(self._endpoint.address(str(body["model"])), sent)
+            return self._result(reply)
+        except UnicodeEncodeError as error:
+            return Rejected("unencodable_text", f"the question holds {error.object[error.start : error.end]!a}")
         except TimeoutError:
             return TeacherUnavailable(f"{self._endpoint.shown} gave no whole reply within {self._timeout:g} s")
-        except openai.APIStatusError as error:
-            said = self._scrubbed(error.body if error.body is not None else error.response.text)
-            return failure_of(
-                error.status_code,
-                said,
-                error.response.headers,
-                model=self._model,
-                endpoint=self._endpoint.shown,
-                key_variable=self._endpoint.key_variable,
-            )
         except Rejected as error:
             return Rejected(error.reason, self._endpoint.scrub(error.detail))
         except TeacherUnavailable as error:
             return TeacherUnavailable(self._endpoint.scrub(str(error)))
-        except _UNREADABLE as error:
-            return TeacherUnavailable(f"{self._endpoint.shown} sent a body that is not JSON ({type(error).__name__})")
-        except UnicodeEncodeError as error:
-            return Rejected("unencodable_text", f"the question holds {error.object[error.start : error.end]!a}")
-        except _BROKEN as error:
-            told = str(error.__cause__ or error).replace(" ssl:default", "")  # aiohttp says it of plain HTTP too
-            reason = self._endpoint.scrub(told)[:300] or type(error).__name__
+        except (aiohttp.ClientError, OSError) as error:
+            # the text of a `ClientResponseError` would hold the URL with its query
+            told = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+            reason = self._endpoint.scrub(told.replace(" ssl:default", ""))[:300] or type(error).__name__
             return TeacherUnavailable(f"the connection to {self._endpoint.shown} failed: {reason}")
+
+    def _result(self, reply: Reply) -> CreateResult | AgentInstructError:
+        try:
+            said: object = json.loads(reply.body)
+        except (ValueError, RecursionError):
+            said = reply.body.decode(errors="replace")
+            if 200 <= reply.status < 300:
+                start = self._endpoint.scrub(said)[:200]
+                return TeacherUnavailable(f"{self._endpoint.shown} sent a body that is not JSON: {start!r}")
+        if 200 <= reply.status < 300:
+            result, rates = result_of(said), Rates.told(reply.headers)
+            return result if rates is None else RatedResult(**dict(result), rates=rates)
+        return failure_of(
+            reply.status,
+            self._scrubbed(said),
+            reply.headers,
+            model=self._model,
+            endpoint=self._endpoint.shown,
+            key_variable=self._endpoint.key_variable,
+        )
 
     def _scrubbed(self, said: object, depth: int = 6) -> object:
         match said:
@@ -163,9 +168,7 @@ class OpenAITeacher(ChatCompletionClient):
 
     async def close(self) -> None:
         """Close the connections; a later call opens new ones."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        await self._connection.close()
 
     def actual_usage(self) -> RequestUsage:
         """Return the tokens of all replies so far, as the server counted them."""

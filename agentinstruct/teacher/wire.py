@@ -19,11 +19,11 @@ from autogen_core.models import (
     UserMessage,
 )
 from autogen_core.tools import Tool, ToolSchema
-from openai import pydantic_function_tool
 from pydantic import BaseModel
 
 from agentinstruct.errors import ConfigurationError, Rejected, TeacherUnavailable
 from agentinstruct.teacher.layer import RequestOptions
+from agentinstruct.teacher.strict import strict_schema
 
 _FINISH: Mapping[str, FinishReasons] = {
     "stop": "stop",
@@ -91,8 +91,7 @@ def _function(tool: Tool | ToolSchema) -> Mapping[str, Any]:
 @cache
 def _strict(schema: type[BaseModel]) -> dict[str, Any]:
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", schema.__name__)[:64]
-    function = pydantic_function_tool(schema, name=name)["function"]
-    return {"name": name, "strict": True, "schema": function["parameters"]}
+    return {"name": name, "strict": True, "schema": strict_schema(schema)}
 
 
 def result_of(reply: object) -> CreateResult:
