@@ -7,7 +7,8 @@ that journals, repairs and types its replies; nothing here knows how the teacher
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
@@ -31,6 +32,7 @@ from agentinstruct.errors import (
 )
 from agentinstruct.prompts import Prompt, Prompts
 from agentinstruct.records import Asked, Rejection, Seed, content_hash
+from agentinstruct.spans import UNWATCHED, Span
 from agentinstruct.teacher.journaled import Journaled, Recorder, Scope
 from agentinstruct.teacher.layer import Layer, RequestOptions
 from agentinstruct.typed import Typed, read_reply
@@ -56,6 +58,7 @@ class Item:
     recorder: Recorder
     claim: Callable[[str], bool] = _no_claims
     """Claim an instruction for this item; False when an earlier seed's item holds it."""
+    span: Span = UNWATCHED
     rejections: list[Rejection] = field(default_factory=list)
     claimed: dict[str, bool] = field(default_factory=dict)
     """Every instruction this item wanted to claim, and whether it could."""
@@ -76,9 +79,10 @@ class Item:
 class Ask:
     """Asks the agents of one flow about one seed: `await ask("poet", text=seed.text, returns=Poem)`."""
 
-    def __init__(self, item: Item, path: str = "") -> None:
+    def __init__(self, item: Item, path: str = "", *, span: Span | None = None) -> None:
         self._item = item
         self._scope = Scope.at(path)
+        self._span = span or item.span
 
     @property
     def seed(self) -> Seed:
@@ -112,7 +116,21 @@ class Ask:
         `labels` must tell the branches of an item apart, and stay the same from run to run: they decide the branch's
         chance and, with the request, its place in the journal.
         """
-        return Ask(self._item, content_hash(self._scope.path, *labels))
+        return Ask(self._item, content_hash(self._scope.path, *labels), span=self._span)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Watch what this branch does in the block, and in branches made there, as one stage.
+
+        `Flow` does so for its own stages. It changes nothing but the spans; a branch is in one stage at a time.
+        """
+        outer = self._span
+        with outer.open("stage", name, stage=name) as span:
+            self._span = span
+            try:
+                yield
+            finally:
+                self._span = outer
 
     @overload
     async def __call__(self, agent: str, *, returns: type[Reply], **variables: object) -> Reply: ...
@@ -150,16 +168,16 @@ class Ask:
         self, agent: str, *, returns: type[BaseModel] | None = None, prompt: Prompt | None = None
     ) -> ChatCompletionClient:
         """Return the teacher of `agent` as an AutoGen client that journals in this branch and types its replies."""
-        teachers = self._item.teachers
-        teacher = teachers.get(agent) or teachers.get(agent.rpartition("/")[2]) or teachers[""]
+        item = self._item
         journaled = Journaled(
-            teacher,
-            recorder=self._item.recorder,
+            item.teachers.get(agent) or item.teachers.get(agent.rpartition("/")[2]) or item.teachers[""],
+            recorder=item.recorder,
             scope=self._scope,
             agent=agent,
             prompt_hash=prompt.hash if prompt else "",
+            span=self._span,
         )
-        return Typed(_Counted(journaled, self._item), returns)
+        return Typed(_Counted(journaled, item), returns)
 
     async def team(self, factory: Callable[[ChatCompletionClient], Team], task: str) -> TaskResult:
         """Run a fresh AutoGen team of any kind on `task`.

@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from autogen_core.models import ChatCompletionClient
 from pydantic import TypeAdapter, ValidationError
@@ -30,12 +32,17 @@ from agentinstruct.manifest import locked, read_manifest, write_card, write_mani
 from agentinstruct.options import RunOptions, TeacherOptions
 from agentinstruct.previews import Tree, preview_item, recorded_trees
 from agentinstruct.progress import Progress
+from agentinstruct.quiet import AUTOGEN, only_asked_for
 from agentinstruct.readers import ReadOptions, Skipped
 from agentinstruct.records import Pair, Seed
-from agentinstruct.run import Run
+from agentinstruct.run import ItemEnd, Run
 from agentinstruct.settle import settle
+from agentinstruct.spans import UNWATCHED, Span
 from agentinstruct.stack import TeacherStack
 from agentinstruct.teacher.prices import Prices
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 Result = TypeVar("Result")
 _PUBLISHED = TypeAdapter(tuple[str, int, dict[str, int]])
@@ -83,7 +90,8 @@ async def run(
     *,
     watch: Callable[[Run], None] = lambda _: None,
     on_skip: Callable[[Skipped], None] = lambda _: None,
-    on_pairs: Callable[[list[Pair]], None] = lambda _: None,
+    on_item: Callable[[ItemEnd], None] = lambda _: None,
+    on_stop: Callable[[AgentInstructError], None] = lambda _: None,
 ) -> Summary:
     """Make or resume the run in `options.out` and publish its dataset.
 
@@ -92,11 +100,26 @@ async def run(
     """
     skills = find_flows(options.flows)
     _check_roles(skills, options.teacher)
-    with locked(options.out), Journal(options.out / "journal.sqlite") as journal, _few_collections():
+    with (
+        locked(options.out),
+        Journal(options.out / "journal.sqlite") as journal,
+        _few_collections(),
+        only_asked_for(*AUTOGEN, level=logging.WARNING),
+        _root_span(options.tracer).open("run", "", flows=", ".join(skill.name for skill in skills)) as span,
+    ):
         stack = TeacherStack(options.teacher, spent=journal.usage())
         try:
             write_manifest(options, skills, stack)
-            work = Run(options, skills=skills, stack=stack, journal=journal, on_skip=on_skip, on_pairs=on_pairs)
+            work = Run(
+                options,
+                skills=skills,
+                stack=stack,
+                journal=journal,
+                on_skip=on_skip,
+                on_item=on_item,
+                on_stop=on_stop,
+                span=span,
+            )
             watch(work)
             counts = await work.execute()
             write_manifest(options, skills, stack, seed_fingerprint=work.seed_fingerprint())
@@ -104,9 +127,26 @@ async def run(
             published = [journal.meta("calls"), counts.pairs, counts.reasons()]
             await journal.set_meta("published", json.dumps(published))
             stopped = work.stopped or _nothing_found(work)
-            return summarise(options.out, journal, stack.prices, stopped=stopped, progress=work.progress)
+            summary = summarise(options.out, journal, stack.prices, stopped=stopped, progress=work.progress)
+            _tell(span, summary)
+            return summary
         finally:
             await stack.close()
+
+
+def _root_span(tracer: Tracer | None) -> Span:
+    if tracer is None:
+        return UNWATCHED
+    from agentinstruct.tracing import TracerSpan
+
+    return TracerSpan(tracer)
+
+
+def _tell(span: Span, summary: Summary) -> None:
+    states = {"items": summary.items, "done": summary.done, "failed": summary.failed, "pending": summary.pending}
+    span.note(**states, pairs=summary.pairs, rejections=sum(summary.rejections.values()), calls=summary.calls)
+    if summary.stopped:
+        span.fail(summary.stopped)
 
 
 def _check_roles(skills: tuple[Skill, ...], teacher: TeacherOptions) -> None:
@@ -191,7 +231,7 @@ def _counted(journal: Journal) -> tuple[int, dict[str, int]]:
 def _opened(directory: str | Path) -> Iterator[Journal]:
     """Open the journal of a run that is there, which it may be writing."""
     read_manifest(Path(directory))
-    with Journal(Path(directory) / "journal.sqlite") as journal:
+    with Journal.look(Path(directory) / "journal.sqlite") as journal:
         yield journal
 
 
@@ -243,7 +283,7 @@ async def stream(
     wanted = RunOptions(seeds=_sequence(seeds), flows=tuple(flows), out=Path(out), teacher=_teacher(teacher), **options)
     finished: asyncio.Queue[list[Pair] | None] = asyncio.Queue()
     runs: list[Run] = []
-    task = asyncio.create_task(run(wanted, watch=runs.append, on_pairs=finished.put_nowait))
+    task = asyncio.create_task(run(wanted, watch=runs.append, on_item=lambda end: finished.put_nowait(end.pairs)))
     task.add_done_callback(lambda _: finished.put_nowait(None))
     try:
         while (pairs := await finished.get()) is not None:
@@ -264,7 +304,7 @@ def complete(work: Coroutine[Any, Any, Result]) -> Result:
     except RuntimeError:
         return asyncio.run(work)
     with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(asyncio.run, work).result()
+        return thread.submit(copy_context().run, asyncio.run, work).result()
 
 
 def _sequence(seeds: Sources) -> Iterable[str | Path | Seed]:
@@ -311,8 +351,15 @@ def recorded(directory: str | Path, wanted: str) -> list[Tree]:
         if trees := recorded_trees(journal, wanted):
             return trees
     raise ConfigurationError(
-        f"{directory} knows no seed and no pair {wanted!r}: take an `id` or a `lineage.seed_id` from its pairs"
+        f"{directory} knows no seed and no pair {wanted!r}: `agentinstruct journal {directory}` lists its seeds, and a "
+        "pair's id is the `id` of its row"
     )
+
+
+def items(directory: str | Path) -> Iterator[tuple[str, str, str, str, int, str]]:
+    """Yield (state, flow, seed id, seed's source, number of pairs, error) of a run's items, in seed order."""
+    with _opened(directory) as journal:
+        yield from journal.items()
 
 
 def estimate(

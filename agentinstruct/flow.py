@@ -149,7 +149,8 @@ class Flow:
     async def _transformed(self, seed: Seed, ask: Ask) -> list[Content]:
         branch = ask.branch("transform")
         try:
-            contents = await self.transform(seed, branch)
+            with branch.stage("transform"):
+                contents = await self.transform(seed, branch)
         except Rejected as rejected:
             refuse(branch, "transform", rejected)
             return []
@@ -161,7 +162,8 @@ class Flow:
         async def write(content: Content) -> list[Instruction]:
             branch = ask.branch("instruct", content.id)
             try:
-                written = await self.instruct(content, branch)
+                with branch.stage("instruct"):
+                    written = await self.instruct(content, branch)
             except Rejected as rejected:
                 refuse(branch, "instruct", rejected, content=content)
                 return []
@@ -171,7 +173,8 @@ class Flow:
             branch = ask.branch("refine", parent.id)
             try:
                 assert self.refine is not None
-                children = await self.refine(parent, branch)
+                with branch.stage("refine"):
+                    children = await self.refine(parent, branch)
             except Rejected as rejected:
                 refuse(branch, "refine", rejected, instruction=parent)
                 return []
@@ -188,15 +191,12 @@ class Flow:
     async def _answered(self, content: Content | None, instruction: Instruction, ask: Ask) -> Pair | None:
         """Answer and check one instruction; None when it was rejected."""
         stage = "respond"
-        verdicts: list[Verdict] = []
         try:
-            pair = await self.respond(instruction, ask)
+            with ask.stage("respond"):
+                pair = await self.respond(instruction, ask)
             stage = "verify"
-            for check in self.verify:
-                if verdict := await _ask_check(check, pair, instruction, ask):
-                    verdicts.append(verdict)
-                    if not verdict.passed:
-                        raise Rejected(verdict.check, verdict.detail)
+            with ask.stage("verify"):
+                verdicts = await self._verified(pair, instruction, ask)
         except Rejected as rejected:
             refuse(ask, stage, rejected, content=content, instruction=instruction, text=instruction.text)
             return None
@@ -205,6 +205,15 @@ class Flow:
             ask.seed, ask.flow, content=content, instruction=instruction, asked=instruction.asked + ask.asked
         )
         return finish(typed, lineage, skill=self.skill)
+
+    async def _verified(self, pair: Pair, instruction: Instruction, ask: Ask) -> list[Verdict]:
+        verdicts = []
+        for check in self.verify:
+            if verdict := await _ask_check(check, pair, instruction, ask):
+                verdicts.append(verdict)
+                if not verdict.passed:
+                    raise Rejected(verdict.check, verdict.detail)
+        return verdicts
 
 
 async def _ask_check(check: Check | TeacherCheck, pair: Pair, instruction: Instruction, ask: Ask) -> Verdict | None:

@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -18,6 +19,7 @@ from pydantic import TypeAdapter
 
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.group_writer import GroupWriter, Statement
+from agentinstruct.read_only import looking_into
 from agentinstruct.records import Pair, Rejection, Seed, content_hash
 from agentinstruct.teacher.journaled import Exchange
 
@@ -54,6 +56,7 @@ class Outcome:
     item: int
     flow: str
     seed: str
+    state: State = "done"
     error: str = ""
     pairs: list[Pair]
     rejections: list[Rejection]
@@ -66,6 +69,8 @@ def item_id(flow: str, seed: str) -> int:
 
 class Journal:
     """An open journal. Use it in a `with` block; writes return when they are committed."""
+
+    _writer: GroupWriter | None = None
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -84,6 +89,23 @@ class Journal:
             self._reader.close()
             raise
 
+    @classmethod
+    @contextmanager
+    def look(cls, path: Path) -> Iterator[Self]:
+        """Open a journal to read it, changing no file of its directory; another process may be writing it."""
+        journal = cls.__new__(cls)
+        journal.path = path
+        try:
+            with looking_into(path) as journal._reader:
+                journal._refuse_other_formats()
+                yield journal
+        except sqlite3.OperationalError as error:
+            raise ConfigurationError(
+                f"cannot read {path}: {error}; see that it is there, and its permissions"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise journal._unusable(error) from error
+
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
         try:
@@ -101,6 +123,9 @@ class Journal:
 
     def _check_format(self) -> None:
         self._reader.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
+        self._refuse_other_formats()
+
+    def _refuse_other_formats(self) -> None:
         found = self.meta("format")
         if found != FORMAT:
             raise ConfigurationError(
@@ -115,6 +140,7 @@ class Journal:
 
     def close(self) -> None:
         """Commit what is queued and close."""
+        assert self._writer
         self._writer.close()
         self._reader.close()
 
@@ -122,10 +148,12 @@ class Journal:
 
     def post(self, statement: str, values: Sequence[object] = ()) -> None:
         """Queue a write without waiting for it; it is committed before any later write."""
+        assert self._writer
         self._writer.post((statement, values))
 
     async def write(self, *statements: Statement) -> None:
         """Make all `statements` one atomic write; return when it, and all before it, would survive a crash."""
+        assert self._writer
         await self._writer.write(*statements)
 
     async def record(self, item: int, exchange: Exchange) -> None:
@@ -238,15 +266,17 @@ class Journal:
 
     def _outcomes(self, condition: str, values: Sequence[object] = ()) -> Iterator[Outcome]:
         rows = self._rows(
-            "SELECT items.id, items.flow, items.seed, items.error, outcomes.pairs, outcomes.rejections FROM items "
+            "SELECT items.id, items.flow, items.seed, items.state, items.error, outcomes.pairs, outcomes.rejections "
+            "FROM items "
             f"LEFT JOIN outcomes ON outcomes.item = items.id WHERE {condition}",
             values,
         )
-        for item, flow, seed, error, pairs, rejections in rows:
+        for item, flow, seed, state, error, pairs, rejections in rows:
             yield Outcome(
                 item=item,
                 flow=flow,
                 seed=seed,
+                state=state,
                 error=error or "",
                 pairs=_PAIRS.validate_json(pairs or "[]"),
                 rejections=_REJECTIONS.validate_json(rejections or "[]"),
@@ -274,6 +304,14 @@ class Journal:
             "SELECT flow, seed, error FROM items WHERE state='failed' AND position IS NOT NULL ORDER BY position"
         )
         yield from rows
+
+    def items(self) -> Iterator[tuple[State, str, str, str, int, str]]:
+        """Yield (state, flow, seed id, seed's source, number of pairs, error) of the items in scope, in seed order."""
+        yield from self._rows(
+            "SELECT state, flow, items.seed, coalesce(json_extract(seeds.seed, '$.source'), ''), pairs, "
+            "coalesce(error, '') FROM items LEFT JOIN seeds ON seeds.id = items.seed "
+            "WHERE position IS NOT NULL ORDER BY position"
+        )
 
     def usage(self) -> dict[str, tuple[int, int, int]]:
         """Return (calls, prompt tokens, completion tokens) by model, over all that was ever asked in this run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autogen_core.models import ChatCompletionClient
 
@@ -12,6 +13,9 @@ from agentinstruct.errors import ConfigurationError
 from agentinstruct.readers import ReadOptions
 from agentinstruct.records import Seed
 from agentinstruct.teacher.spec import Sampling
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,7 @@ class RunOptions:
     """One run: `seeds` (sources to read, or seeds themselves) through `flows` (names or folders) into `out`.
 
     `limit` bounds the seeds that a flow takes, `target` the pairs that are published; `run_seed` decides every chance.
+    `tracer`, of any OpenTelemetry provider, gets a span for the run, each item, stage and call; no text is in them.
     """
 
     seeds: Iterable[str | Path | Seed]
@@ -54,3 +59,4 @@ class RunOptions:
     run_seed: int = 0
     limit: int | None = None
     target: int | None = None
+    tracer: Tracer | None = None

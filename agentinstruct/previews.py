@@ -24,6 +24,8 @@ class Tree:
     rejections: list[Rejection] = field(default_factory=list)
     error: str = ""
     """Why the item failed, if it did."""
+    pending: bool = False
+    """True for an item that its run has not finished."""
 
 
 class _Memory:
@@ -82,5 +84,6 @@ def _recorded(journal: Journal, outcome: Outcome) -> Tree:
         exchanges={exchange.key: exchange for exchange in journal.exchanges(outcome.item)},
         pairs=outcome.pairs,
         rejections=outcome.rejections,
-        error=outcome.error,
+        error=outcome.error if outcome.state == "failed" else "",
+        pending=outcome.state == "pending",
     )

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import traceback
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import islice
 
@@ -29,6 +29,7 @@ from agentinstruct.progress import CountingRecorder, Progress
 from agentinstruct.readers import Skipped
 from agentinstruct.records import Pair, Rejection, Seed, content_hash
 from agentinstruct.settle import first_unjustified, settle
+from agentinstruct.spans import UNWATCHED, Span
 from agentinstruct.stack import TeacherStack
 
 _CHUNK = 16
@@ -47,11 +48,23 @@ class _Work:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemEnd:
+    """What an item came to: done with pairs and rejections, not yet cleared of duplicates across seeds; or failed."""
+
+    flow: str
+    seed: str
+    pairs: list[Pair] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    error: str = ""
+    """Why it failed; empty when it is done."""
+
+
 class Run:
     """One call of `generate`: works through the items that are not done, then publishes the dataset.
 
-    `on_skip` hears of every source that was passed over, `on_pairs` of each finished item's pairs (not yet cleared of
-    duplicates across seeds).
+    `on_skip` hears of every source that was passed over, `on_item` of each item that ended, and `on_stop` of what stops
+    the run early. The items' spans are within `span`.
     """
 
     def __init__(
@@ -62,7 +75,9 @@ class Run:
         stack: TeacherStack,
         journal: Journal,
         on_skip: Callable[[Skipped], None] = lambda _: None,
-        on_pairs: Callable[[list[Pair]], None] = lambda _: None,
+        on_item: Callable[[ItemEnd], None] = lambda _: None,
+        on_stop: Callable[[AgentInstructError], None] = lambda _: None,
+        span: Span = UNWATCHED,
     ) -> None:
         self.options = options
         self.skills = skills
@@ -71,7 +86,9 @@ class Run:
         self.progress = Progress()
         self.stopped: AgentInstructError | None = None
         self._on_skip = on_skip
-        self._on_pairs = on_pairs
+        self._on_item = on_item
+        self._on_stop = on_stop
+        self._span = span
         self._wanted = options.target
         self._call = int(journal.meta("calls") or 0) + 1
         common = (version("agentinstruct"), stack.identities(), options.run_seed)
@@ -85,8 +102,11 @@ class Run:
 
     def stop(self, reason: AgentInstructError | None = None) -> None:
         """Ask nothing new; questions in flight come back and are kept."""
+        first = self.stopped is None
         self.stopped = self.stopped or reason or RunStopped("the run was interrupted; the same command resumes it")
         self.stack.stop()
+        if first:
+            self._on_stop(self.stopped)
 
     async def execute(self) -> Counts:
         """Run to the end, the target or the stop, and publish; what stopped the run is then in `stopped`."""
@@ -193,14 +213,19 @@ class Run:
         """Run one item to its end in the journal; whatever goes wrong is counted, and stops the run if it must."""
         self.progress.running += 1
         try:
-            pairs, rejections = await self._generate(work, claim)
-            await self.journal.finish(work.item, work.fingerprint, pairs, rejections)
+            with self._span.open(
+                "item", work.skill.name, flow=work.skill.name, seed=work.seed.id, item=work.item
+            ) as span:
+                pairs, rejections = await self._generate(work, claim, span)
+                await self.journal.finish(work.item, work.fingerprint, pairs, rejections)
+                span.note(pairs=len(pairs), rejections=len(rejections))
             self.progress.done += 1
             self.progress.pairs += len(pairs)
             self.progress.rejections.update(rejection.reason for rejection in rejections)
-            self._on_pairs(pairs)
         except Exception as error:  # a flow is a stranger's code: its item fails, the others go on
             await self._end_early(work, error)
+        else:
+            self._on_item(ItemEnd(flow=work.skill.name, seed=work.seed.id, pairs=pairs, rejections=rejections))
         finally:
             self.progress.running -= 1
 
@@ -220,8 +245,12 @@ class Run:
             self.progress.failed += 1
         except AgentInstructError as broken:  # the journal itself cannot be written
             self.stop(broken)
+        else:
+            self._on_item(ItemEnd(flow=work.skill.name, seed=work.seed.id, error=told))
 
-    async def _generate(self, work: _Work, claim: Callable[[str], bool] | None) -> tuple[list[Pair], list[Rejection]]:
+    async def _generate(
+        self, work: _Work, claim: Callable[[str], bool] | None, span: Span
+    ) -> tuple[list[Pair], list[Rejection]]:
         item = Item(
             seed=work.seed,
             flow=work.skill.name,
@@ -230,6 +259,7 @@ class Run:
             teachers=self.stack.teachers,
             recorder=CountingRecorder(self.journal, work.item, self.progress),
             claim=claim or (lambda key: self.journal.claim(key, work.item)),
+            span=span,
         )
         return await run_item(work.skill.flow, item)
 

@@ -185,7 +185,7 @@ def test_json_output_is_one_object_a_line_and_ends_with_the_summary(command: Com
     assert lines[-1]["event"] == "summary"
     assert lines[-1]["items"] == lines[-1]["done"] == 2
     status = json.loads(command("status", "run", "--json").out)
-    assert {**status, "event": "summary"} == {**lines[-1], "failures": []}
+    assert {**status, "event": "summary", "seconds": lines[-1]["seconds"]} == {**lines[-1], "failures": []}
 
 
 def test_a_failed_item_gives_exit_code_1_and_its_reason_in_the_status(command: Command, tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ LAYERS: list[set[str]] = [
         "exports",
         "estimates",
         "previews",
+        "tracing",
+        "otlp",
+        "quiet",
+        "read_only",
     }
     | {"options", "authoring"},
     {"flow", "lineage", "stages", "library"},
@@ -39,7 +43,7 @@ LAYERS: list[set[str]] = [
     {"teacher"},
     {"verify", "dedup"},
     {"readers"},
-    {"records", "errors", "paths"},
+    {"records", "errors", "paths", "spans"},
 ]
 # Readers stand on the ground alone, and judgement on records alone, whatever else lies below them.
 ONLY = {"readers": {"readers", "records", "errors"}, "dedup": {"dedup", "records", "errors"}}

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from agentinstruct.cli import flows
-from agentinstruct.cli.exits import exit_code
+from agentinstruct.cli.exits import exit_code, sentence
 from agentinstruct.cli.looking import estimate, export, journal, preview
 from agentinstruct.cli.making import generate, status
 from agentinstruct.errors import AgentInstructError
@@ -45,13 +45,13 @@ def main() -> None:
     except AgentInstructError as error:
         if _debug:
             raise
-        _tell(error, str(error))
+        _tell(error)
     except OSError as error:
         if _debug or error.filename is None:
             raise
-        _tell(error, f"cannot use {error.filename}: {error.strerror}; check the path, its permissions and the space")
+        _tell(error)
 
 
-def _tell(error: Exception, words: str) -> None:
-    print(f"agentinstruct: {printable(words)}", file=sys.stderr)
+def _tell(error: Exception) -> None:
+    print(f"agentinstruct: {printable(sentence(error))}", file=sys.stderr)
     sys.exit(exit_code(error))

@@ -1,10 +1,17 @@
-"""What the process's exit code says, and which error leads to which."""
+"""What is said of an error that ends the process, and with which exit code."""
 
 from __future__ import annotations
 
-from agentinstruct.errors import BudgetExceeded, ConfigurationError, RunStopped, TeacherRefused
+from agentinstruct.errors import AgentInstructError, BudgetExceeded, ConfigurationError, RunStopped, TeacherRefused
 
 DONE, FAILED_ITEMS, USAGE, OVER_BUDGET, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def sentence(error: Exception) -> str:
+    """Return what is told of an error, whatever characters are in it."""
+    if isinstance(error, OSError) and not isinstance(error, AgentInstructError) and error.filename is not None:
+        return f"cannot use {error.filename}: {error.strerror}; check the path, its permissions and the space"
+    return str(error)
 
 
 def exit_code(error: Exception) -> int:

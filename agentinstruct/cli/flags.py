@@ -54,6 +54,9 @@ AnswerColumn = Annotated[str | None, typer.Option(help="The column that holds th
 Split = Annotated[str, typer.Option(help="The split of an hf: dataset.")]
 Config = Annotated[str | None, typer.Option(help="The configuration of an hf: dataset.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Otel = Annotated[
+    bool, typer.Option("--otel", help="Send OpenTelemetry spans by OTLP to where the OTEL_* environment says.")
+]
 
 
 def read_roles(given: list[str]) -> dict[str, str]:

@@ -56,15 +56,20 @@ def preview(
 
 def journal(
     run: flags.Directory,
-    wanted: Annotated[str, typer.Argument(metavar="ID", help="A seed's id, or a pair's.")],
+    wanted: Annotated[
+        str | None, typer.Argument(metavar="ID", help="A seed's id, or a pair's; without one the items are listed.")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Show texts whole.")] = False,
 ) -> None:
-    """Draw what was asked and said about a seed, or on the way to one pair, from the run's journal."""
+    """Draw what was asked and said about a seed, or on the way to one pair; without an ID, list the run's items."""
     from rich.console import Console
 
     from agentinstruct import api
     from agentinstruct.view import tree
 
+    if wanted is None:
+        tree.list_items(api.items(run), Console())
+        return
     for found in api.recorded(run, wanted):
         tree.show(found, Console(), length=None if full else 300)
 

@@ -17,6 +17,7 @@ import typer
 
 from agentinstruct.cli import flags
 from agentinstruct.cli.exits import FAILED_ITEMS, INTERRUPTED
+from agentinstruct.cli.reporting import events_on_stdout, tracer_to_collector
 from agentinstruct.view.words import printable_line
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
     from agentinstruct.api import Summary
     from agentinstruct.options import RunOptions
+    from agentinstruct.readers import Skipped
     from agentinstruct.run import Run
+    from agentinstruct.view.events import Events
 
 
 def generate(
@@ -55,29 +58,30 @@ def generate(
     split: flags.Split = "train",
     config: flags.Config = None,
     as_json: flags.AsJson = False,
+    otel: flags.Otel = False,
     job: Annotated[
         Path | None,
         typer.Option(help="A TOML file with any of these options.", is_eager=True, callback=flags.read_job),
     ] = None,
 ) -> None:
-    """Turn seeds into a dataset of verified pairs, or resume doing so."""
+    """Turn seeds into a dataset of verified pairs, or resume doing so.
+
+    --json prints one event a line; see `agentinstruct.view.events`.
+    """
     from agentinstruct.options import RunOptions, TeacherOptions
     from agentinstruct.teacher.spec import Sampling
 
-    reading = flags.read_options(
-        license=license,
-        seed_tokens=seed_tokens,
-        kind=kind,
-        text_column=text_column,
-        answer_column=answer_column,
-        split=split,
-        config=config,
-    )
-    options = RunOptions(
-        seeds=seeds,
-        flows=tuple(flow),
-        out=out,
-        teacher=TeacherOptions(
+    with events_on_stdout(as_json) as events, tracer_to_collector(otel) as tracer:
+        reading = flags.read_options(
+            license=license,
+            seed_tokens=seed_tokens,
+            kind=kind,
+            text_column=text_column,
+            answer_column=answer_column,
+            split=split,
+            config=config,
+        )
+        asked = TeacherOptions(
             teacher=teacher,
             roles=flags.read_roles(role or []),
             base_url=base_url,
@@ -88,16 +92,25 @@ def generate(
             budget=budget,
             budget_tokens=budget_tokens,
             prices=prices,
-        ),
-        reading=reading,
-        run_seed=seed,
-        limit=limit,
-        target=target,
-    )
-    _finish(asyncio.run(_generate(options, as_json=as_json)), as_json=as_json)
+        )
+        options = RunOptions(
+            seeds=seeds,
+            flows=tuple(flow),
+            out=out,
+            teacher=asked,
+            reading=reading,
+            run_seed=seed,
+            limit=limit,
+            target=target,
+            tracer=tracer,
+        )
+        summary = asyncio.run(_generate(options, events))
+        _tell(summary, events)
+    if summary.failed:
+        raise typer.Exit(FAILED_ITEMS)
 
 
-async def _generate(options: RunOptions, *, as_json: bool) -> Summary:
+async def _generate(options: RunOptions, events: Events) -> Summary:
     """Run with progress on the terminal, and with Ctrl-C as a request to stop."""
     from rich.console import Console
 
@@ -106,20 +119,26 @@ async def _generate(options: RunOptions, *, as_json: bool) -> Summary:
 
     console = Console(stderr=True)
     runs: list[Run] = []
+
+    def watch(run: Run) -> None:
+        runs.append(run)
+        events.started(run, options)
+
+    def on_skip(skipped: Skipped) -> None:
+        _say(console, f"skipped {skipped}")
+        events.skipped(skipped)
+
     task = asyncio.create_task(
-        api.run(
-            options,
-            watch=runs.append,
-            on_skip=lambda skipped: _say(console, f"skipped {skipped}"),
-        )
+        api.run(options, watch=watch, on_skip=on_skip, on_item=events.item, on_stop=events.stopping)
     )
     await asyncio.wait([task], timeout=0.05)  # the run starts, or fails to, before it is shown
     if not runs:
         return await task
     with _stopping(runs[0], console):
-        async with shown(runs[0], console, as_json=as_json):
+        async with shown(runs[0], console, events):
             summary = await task
     _tell_unused(runs[0], console)
+    events.unused(runs[0])
     return summary
 
 
@@ -167,13 +186,13 @@ def _stopping(run: Run, console: Console) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _finish(summary: Summary, *, as_json: bool) -> None:
+def _tell(summary: Summary, events: Events) -> None:
     from rich.console import Console
 
     from agentinstruct.view import summary as view
 
-    if as_json:
-        print(json.dumps({"event": "summary", **view.as_json(summary)}), flush=True)
+    if events.out:
+        events.tell("summary", **view.as_json(summary))
     else:
         console = Console()
         view.show(summary, console)
@@ -186,7 +205,6 @@ def _finish(summary: Summary, *, as_json: bool) -> None:
             "the same command tries them again",
             file=sys.stderr,
         )
-        raise typer.Exit(FAILED_ITEMS)
 
 
 def status(run: flags.Directory, as_json: flags.AsJson = False, prices: flags.Prices = None) -> None:

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from agentinstruct.errors import Rejected
 from agentinstruct.records import Asked, content_hash
+from agentinstruct.spans import UNWATCHED, Span
 from agentinstruct.teacher.layer import Layer, RequestOptions, identity_of
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -69,32 +70,65 @@ class Scope:
 
 
 class Journaled(Layer):
-    """Answers known questions from `recorder`, and records the answers to new ones before anyone sees them."""
+    """Answers known questions from `recorder`, and records the answers to new ones before anyone sees them.
+
+    Each becomes a call in `span`.
+    """
 
     def __init__(
-        self, inner: ChatCompletionClient, *, recorder: Recorder, scope: Scope, agent: str, prompt_hash: str
+        self,
+        inner: ChatCompletionClient,
+        *,
+        recorder: Recorder,
+        scope: Scope,
+        agent: str,
+        prompt_hash: str,
+        span: Span = UNWATCHED,
     ) -> None:
         super().__init__(inner)
         self._recorder = recorder
         self._scope = scope
         self._agent = agent
         self._prompt_hash = prompt_hash
+        self._span = span
 
     async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
         """Answer from the journal, else ask `inner` and record."""
         request = _describe(messages, options)
-        same = content_hash(_FORMAT, self._agent, identity_of(self.inner), request)
+        identity = identity_of(self.inner)
+        same = content_hash(_FORMAT, self._agent, identity, request)
         occurrence = self._scope.occurrences[same]
         self._scope.occurrences[same] += 1
         key = content_hash(same, self._scope.path, occurrence)
         self._scope.asked.append(Asked(agent=self._agent, prompt=self._prompt_hash, request=key))
-        if known := self._recorder.find(key):
-            return _restore(known)
+        known = self._recorder.find(key)
+        with self._span.open(
+            "call",
+            self._agent,
+            operation="chat",
+            provider=str(identity.get("client", "")),
+            model=str(identity.get("model", "")),
+            agent=self._agent,
+            request=key,
+            replayed=known is not None,
+        ) as call:
+            if known is not None:
+                return _restore(known)
+            return await self._ask(key, request, messages, options, call)
+
+    async def _ask(
+        self, key: str, request: dict[str, Any], messages: Sequence[LLMMessage], options: RequestOptions, call: Span
+    ) -> CreateResult:
         try:
             result = await self.inner.create(messages, **options)
         except Rejected as rejected:  # a refusal was paid for as well, and would be given again
             await self._record(key, request, json.dumps({"reason": rejected.reason, "detail": rejected.detail}))
             raise
+        call.note(
+            prompt_tokens=result.usage.prompt_tokens,
+            completion_tokens=result.usage.completion_tokens,
+            finish_reason=result.finish_reason,
+        )
         told = _dump(result)
         reply = _writable(told)
         await self._record(key, request, reply, result.usage)

@@ -1,9 +1,8 @@
-"""A run's progress: one live block on a terminal, plain lines elsewhere, JSON lines for machines."""
+"""A run's progress: one live block on a terminal, plain lines elsewhere, events for machines."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from agentinstruct.progress import Progress
 from agentinstruct.run import Run
+from agentinstruct.view.events import Events
 
 _LIVE_EVERY = 0.25
 _LINE_EVERY = 10.0
@@ -63,9 +63,9 @@ def _block(run: Run) -> Table:
 
 
 @asynccontextmanager
-async def shown(run: Run, console: Console, *, as_json: bool) -> AsyncIterator[None]:
+async def shown(run: Run, console: Console, events: Events) -> AsyncIterator[None]:
     """Show `run` while the block runs, in the way that suits where the output goes."""
-    if console.is_terminal and not as_json:
+    if console.is_terminal and events.out is None:
         with Live(_block(run), console=console, refresh_per_second=4, transient=True) as live:
             async with _every(_LIVE_EVERY, lambda: live.update(_block(run))):
                 yield
@@ -73,8 +73,8 @@ async def shown(run: Run, console: Console, *, as_json: bool) -> AsyncIterator[N
 
     def line() -> None:
         figures = _figures(run)
-        if as_json:
-            print(json.dumps({"event": "progress", **figures}), flush=True)
+        if events.out:
+            events.tell("progress", **figures)
         else:
             console.print(
                 " · ".join(f"{name} {figures[name]}" for name in ("items", "done", "failed", "pairs", "calls"))

@@ -1,11 +1,13 @@
 """One seed's tree: what each agent was asked and said, and which pairs and rejections came of it.
 
-Pairs that share their first questions share a branch, so the tree is the one the flow walked.
+Pairs that share their first questions share a branch, so the tree is the one the flow walked; the numbers are the order
+in which the answers came.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from rich.console import Console, Group
 from rich.markup import escape
@@ -37,26 +39,40 @@ def show(tree: previews.Tree, console: Console, *, length: int | None = 300) -> 
             if path[:depth] not in branches:
                 exchange = tree.exchanges.get(path[depth - 1])
                 parent = branches[path[: depth - 1]]
-                branches[path[:depth]] = _exchange(parent, exchange, length) if exchange else parent
+                number = order.get(path[depth - 1], 0) + 1
+                branches[path[:depth]] = _exchange(parent, number, exchange, length) if exchange else parent
         _outcome(branches[path], outcome, length)
     drawn = {key for path in branches for key in path}
     for key, exchange in tree.exchanges.items():
         if key not in drawn:  # it led to nothing: the item failed, or a changed prompt asked anew
-            _exchange(root, exchange, length)
+            _exchange(root, order[key] + 1, exchange, length)
     if tree.error:
         root.add(Text(f"✗ failed: {_cut(tree.error.strip(), length)}", style="red"))
+    if tree.pending:
+        root.add(Text("… not finished: the next `agentinstruct generate` goes on from here", style="yellow"))
     console.print(root)
     console.print(f"{len(tree.exchanges)} calls, {len(tree.pairs)} pairs, {len(tree.rejections)} rejections")
+
+
+def list_items(items: Iterable[tuple[str, str, str, str, int, str]], console: Console) -> None:
+    """Print a line for each of a run's items."""
+    for state, flow, seed, source, pairs, error in items:
+        told = f": {error.strip().splitlines()[-1]}" if state == "failed" and error.strip() else ""
+        line = printable_line(f"{state:<8}{pairs:>4} pairs  {flow}  {seed}{told}{f'  ({source})' if source else ''}")
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _path(outcome: Pair | Rejection) -> tuple[str, ...]:
     return tuple(asked.request for asked in outcome.lineage.asked) if outcome.lineage else ()
 
 
-def _exchange(parent: Tree, exchange: Exchange, length: int | None) -> Tree:
-    branch = parent.add(f"[cyan]{escape(printable_line(exchange.agent))}[/cyan]")
-    asked = [message["content"] for message in json.loads(exchange.request) if message["role"] != "system"]
-    _said(branch, "asked", "\n".join(map(str, asked)), length)
+def _exchange(parent: Tree, number: int, exchange: Exchange, length: int | None) -> Tree:
+    """Draw a question and its answer; where it is a conversation, as after a reply in need of repair, all of it."""
+    branch = parent.add(f"{number} [cyan]{escape(printable_line(exchange.agent))}[/cyan]")
+    for message in json.loads(exchange.request):
+        if message["role"] != "system":
+            label = "it had said" if message["role"] == "assistant" else "asked"
+            _said(branch, label, str(message["content"]), length)
     reply = json.loads(exchange.reply)
     _said(branch, "said", reply["reason"] if isinstance(reply, dict) else _readable(reply[0]), length)
     return branch
