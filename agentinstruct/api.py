@@ -10,11 +10,11 @@ import gc
 import json
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -40,6 +40,7 @@ from agentinstruct.settle import settle
 from agentinstruct.spans import UNWATCHED, Span
 from agentinstruct.stack import TeacherStack
 from agentinstruct.teacher.prices import Prices
+from agentinstruct.teacher.state import State
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -72,6 +73,8 @@ class Summary:
     """Why the run ended early, if it did."""
     progress: Progress | None = field(default=None, repr=False)
     """What this call did, as opposed to the run as a whole."""
+    teachers: Mapping[str, State] = field(default_factory=dict, repr=False)
+    """How this call's teachers did, by role; `""` is everyone else's."""
 
 
 def find_flows(names: Iterable[str | Path]) -> tuple[Skill, ...]:
@@ -129,7 +132,7 @@ async def run(
             stopped = work.stopped or _nothing_found(work)
             summary = summarise(options.out, journal, stack.prices, stopped=stopped, progress=work.progress)
             _tell(span, summary)
-            return summary
+            return replace(summary, teachers=stack.states())
         finally:
             await stack.close()
 

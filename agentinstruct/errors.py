@@ -9,6 +9,7 @@ AgentInstructError
 ├── TeacherError (RuntimeError)       the teacher did not answer: the item fails and may be retried
 │   ├── TeacherUnavailable            throttled, broken, late or out of reach: another try may cure it
 │   ├── TeacherRefused                the request itself is wrong (key, model, bad request): the run stops
+│   ├── TeacherFailing                too many calls fail: the run stops and can be resumed
 │   └── BudgetExceeded                the cap would be passed: the run stops and can be resumed
 ├── RunStopped (RuntimeError)         the person or the target ended the run; nothing new is asked
 └── Rejected (ValueError)             one branch of an item ends here; becomes a `Rejection`
@@ -68,6 +69,10 @@ class TeacherUnavailable(TeacherError):
 
 class TeacherRefused(TeacherError):
     """The teacher refuses every such request (key, model, parameters): the run stops at once."""
+
+
+class TeacherFailing(TeacherError):
+    """So many calls fail, each after all its attempts, that the run stops; it can be resumed."""
 
 
 class BudgetExceeded(TeacherError):

@@ -36,6 +36,8 @@ _CHUNK = 16
 """Seeds read ahead in a thread, so that parsing a long PDF does not hold up the questions in flight."""
 _NAMED = 3
 """Unused seeds of a kind that are named; there may be thousands."""
+_FEW_FAILED = 10
+"""Items that may fail before the run stops for it, however many questions of theirs did: a few may be bad seeds."""
 _FLUSH = 1_000
 """Finished items passed over before a wait for the journal, so that its queue stays short."""
 
@@ -243,6 +245,8 @@ class Run:
         try:
             await self.journal.fail(work.item, told)
             self.progress.failed += 1
+            if self.progress.failed > _FEW_FAILED and (failing := self.stack.failing()):
+                self.stop(failing)
         except AgentInstructError as broken:  # the journal itself cannot be written
             self.stop(broken)
         else:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Unpack
+from collections.abc import Iterable
 
-from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
+from autogen_core.models import ChatCompletionClient
 from pydantic import JsonValue
 
-from agentinstruct.errors import ConfigurationError, RunStopped
+from agentinstruct.errors import ConfigurationError, TeacherFailing
 from agentinstruct.options import TeacherOptions
 from agentinstruct.teacher.budget import Cost, Ledger
-from agentinstruct.teacher.layer import Layer, RequestOptions, identity_of
+from agentinstruct.teacher.layer import identity_of
 from agentinstruct.teacher.prices import PICODOLLARS, Prices, Usage
 from agentinstruct.teacher.spec import open_client
 from agentinstruct.teacher.stack import Protected
+from agentinstruct.teacher.state import State
+from agentinstruct.teacher.switch import Switch
 
 
 def _check_settings(options: TeacherOptions, specs: Iterable[str | ChatCompletionClient]) -> None:
@@ -33,28 +34,17 @@ def _check_settings(options: TeacherOptions, specs: Iterable[str | ChatCompletio
         )
 
 
-class Gate(Layer):
-    """Lets questions through until it is closed; what is in flight then still comes back."""
-
-    closed = False
-
-    async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
-        """Ask `inner`; raises `RunStopped` once the gate is closed."""
-        if self.closed:
-            raise RunStopped("the run is stopping")
-        return await self.inner.create(messages, **options)
-
-
 class TeacherStack:
     """All teachers of a run by role, `""` for everyone else's; `spent` is what earlier calls have used."""
 
     def __init__(self, options: TeacherOptions, *, spent: Usage) -> None:
         self.prices = Prices.load(options.prices)
-        self._gates: list[Gate] = []
+        self._switch = Switch()
+        self._most_failing = options.max_error_rate
         self._ledger = self._open_ledger(options, spent)
         specs = {"": options.teacher, **options.roles}
         _check_settings(options, specs.values())
-        self.teachers = {role: self._open(spec, options) for role, spec in specs.items()}
+        self.teachers: dict[str, Protected] = {role: self._open(spec, options) for role, spec in specs.items()}
 
     def _open_ledger(self, options: TeacherOptions, spent: Usage) -> Ledger | None:
         if options.budget is None and options.budget_tokens is None:
@@ -63,30 +53,43 @@ class TeacherStack:
         money = round(sum(self.prices.total({model: used}) or 0 for model, used in spent.items()) * PICODOLLARS)
         return Ledger(dollars=options.budget, tokens=options.budget_tokens, spent=Cost(tokens=tokens, money=money))
 
-    def _open(self, spec: str | ChatCompletionClient, options: TeacherOptions) -> ChatCompletionClient:
+    def _open(self, spec: str | ChatCompletionClient, options: TeacherOptions) -> Protected:
         client = open_client(
             spec, base_url=options.base_url, sampling=options.sampling, concurrency=options.concurrency
         )
-        gate = Gate(client)
-        self._gates.append(gate)
         model = str(identity_of(client).get("model", ""))
         return Protected(
-            gate,
+            client,
             concurrency=options.concurrency,
             requests_per_minute=options.requests_per_minute,
             tokens_per_minute=options.tokens_per_minute,
             ledger=self._ledger,
             price=self.prices.of(model),
+            switch=self._switch,
         )
 
     def identities(self) -> dict[str, dict[str, JsonValue]]:
         """Return what decides each role's answers; it holds no key."""
         return {role: identity_of(teacher) for role, teacher in self.teachers.items()}
 
+    def states(self) -> dict[str, State]:
+        """Return how each role's teacher is doing."""
+        return {role: teacher.state() for role, teacher in self.teachers.items()}
+
+    def failing(self) -> TeacherFailing | None:
+        """Return the error of a teacher that fails too often for the run to go on, where there is one."""
+        for role, teacher in self.teachers.items():
+            if told := teacher.retry.outcomes.failing(self._most_failing):
+                whose = f"the teacher of {role}: " if role else ""
+                return TeacherFailing(
+                    f"{whose}{told}. What is done is kept: see to the server, then give the same command again "
+                    "(--max-error-rate sets how many may fail)"
+                )
+        return None
+
     def stop(self) -> None:
-        """Let nothing new be asked."""
-        for gate in self._gates:
-            gate.closed = True
+        """Let nothing new be asked, and end what waits for its turn, for another try, or for a minute to pass."""
+        self._switch.close()
 
     async def close(self) -> None:
         """Close every client."""

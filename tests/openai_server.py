@@ -70,6 +70,8 @@ class Fault:
         return cls(status=429, code="rate_limit_exceeded", message="too many requests", headers=headers)
 
 
+ReplyHeaders = Callable[[dict[str, Any], Fault | None], Mapping[str, str]]
+"""Gets a request's JSON and what goes wrong with it; returns headers for its reply, besides the fault's own."""
 Faults = Callable[[int, dict[str, Any]], Fault | None]
 """Gets the number of the request, from 0, and its JSON; returns what goes wrong with it."""
 
@@ -98,6 +100,7 @@ class OpenAIServer:
         self.answer = answer
         self.fail(faults)
         self.latency, self.jitter, self.key, self.port = latency, jitter, key, port
+        self.reply_headers: ReplyHeaders = lambda _request, _fault: {}
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.arrivals: list[float] = []
@@ -168,8 +171,10 @@ class OpenAIServer:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._started.set()
-        await self._ended.wait()
-        await runner.cleanup()
+        try:
+            await self._ended.wait()
+        finally:
+            await runner.cleanup()
 
     async def _tell(self, _request: web.Request) -> web.Response:
         return web.json_response(self.stats())
@@ -197,10 +202,12 @@ class OpenAIServer:
             fault = Fault(status=401, code="invalid_api_key", message=f"Incorrect API key provided: {shown}")
         if fault is not None and fault.kind == "status":
             error = {"message": fault.message, "type": "error", "param": None, "code": fault.code}
-            return web.json_response({"error": error}, status=fault.status, headers=fault.headers)
+            told = {**self.reply_headers(question, fault), **fault.headers}
+            return web.json_response({"error": error}, status=fault.status, headers=told)
         if fault is not None and fault.kind in _WIRE_FAULTS:
             return await _WIRE_FAULTS[fault.kind](request, json.dumps(self._body(question, None)).encode(), fault)
-        return web.json_response(self._body(question, fault))
+        told = dict(self.reply_headers(question, fault))
+        return web.json_response(self._body(question, fault), headers=told)
 
     def _body(self, question: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
         given = self.answer(question)

@@ -42,6 +42,9 @@ Rpm = Annotated[float | None, typer.Option(min=1, help="Requests a minute, at mo
 Tpm = Annotated[float | None, typer.Option(min=1, help="Tokens a minute, at most.")]
 Budget = Annotated[float | None, typer.Option(min=0, help="Never spend more than this many dollars.")]
 BudgetTokens = Annotated[int | None, typer.Option(min=0, help="Never use more than this many tokens.")]
+MaxErrorRate = Annotated[
+    float, typer.Option(min=0, max=1, help="Stop when this share of a teacher's last 50 calls failed; 1 never stops.")
+]
 Prices = Annotated[Path | None, typer.Option(help="A price file of your own; it comes before the shipped one.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Use at most this many seeds, of those a chosen flow takes.")]
 Target = Annotated[int | None, typer.Option(min=1, help="Stop at this many accepted pairs.")]

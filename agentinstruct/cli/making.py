@@ -46,6 +46,7 @@ def generate(
     tpm: flags.Tpm = None,
     budget: flags.Budget = None,
     budget_tokens: flags.BudgetTokens = None,
+    max_error_rate: flags.MaxErrorRate = 0.5,
     prices: flags.Prices = None,
     limit: flags.Limit = None,
     target: flags.Target = None,
@@ -92,6 +93,7 @@ def generate(
             budget=budget,
             budget_tokens=budget_tokens,
             prices=prices,
+            max_error_rate=max_error_rate,
         )
         options = RunOptions(
             seeds=seeds,

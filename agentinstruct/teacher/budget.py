@@ -16,6 +16,7 @@ from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, 
 from agentinstruct.errors import (
     BudgetExceeded,
     ConfigurationError,
+    RunStopped,
     TeacherRefused,
     TeacherUnavailable,
 )
@@ -53,6 +54,11 @@ class Ledger:
     def spent_tokens(self) -> int:
         """The tokens of the calls that ended, counted in the same way."""
         return self._spent.tokens
+
+    @property
+    def waiting(self) -> int:
+        """The calls that wait for others to turn out cheaper than they may be."""
+        return sum(not settled.done() for settled in self._waiting)
 
     async def reserve(self, cost: Cost) -> None:
         """Set `cost` aside. Waits while calls in flight may turn out cheap enough; else raises `BudgetExceeded`."""
@@ -132,7 +138,7 @@ class Budget(Layer):
         except TeacherUnavailable as error:
             actual = worst if error.perhaps_billed else Cost()
             raise
-        except TeacherRefused:
+        except (TeacherRefused, RunStopped):  # the latter is raised before anything is sent
             actual = Cost()
             raise
         finally:

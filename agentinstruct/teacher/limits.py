@@ -8,47 +8,57 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Unpack
 
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
 
 from agentinstruct.teacher.layer import Layer, RequestOptions, cancellable
-
-Clock = Callable[[], float]
+from agentinstruct.teacher.retry import Clock
+from agentinstruct.teacher.switch import Switch
 
 
 class Concurrency:
     """How many calls may be in flight: halved once per burst of 429, then growing back to `most`.
 
-    It grows by a sixteenth of `most` in the time that as many calls succeed as may be in flight.
+    It grows by a sixteenth of `most` in the time that as many calls succeed as may be in flight. Who waits for a slot
+    when `switch` closes gets none.
     """
 
-    def __init__(self, most: int, *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, most: int, *, clock: Clock = time.monotonic, switch: Switch | None = None) -> None:
         self.most = most
         self.allowed = float(most)
         self.in_flight = 0
         self.reductions = 0
         self.clock = clock
         self._reduced_at = float("-inf")
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._switch = switch or Switch()
+        self._waiting: deque[asyncio.Future[bool]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """The calls that wait for a slot."""
+        return sum(not turn.done() for turn in self._waiting)
 
     def __str__(self) -> str:
         throttled = f", reduced {self.reductions} times" if self.reductions else ""
         return f"{self.in_flight} in flight, {int(self.allowed)} of {self.most} allowed{throttled}"
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold a slot, first come first served."""
+    def slot(self) -> _Slot:
+        """Hold a slot while an `async with` block lasts, first come first served."""
+        return _Slot(self)
+
+    async def enter(self) -> None:
+        """Take a slot; whoever does leaves it with `leave`."""
         if self._waiting or self.in_flight >= int(self.allowed):
             await self._turn()
         else:
             self.in_flight += 1
-        try:
-            yield
-        finally:
-            self._leave()
+
+    def leave(self) -> None:
+        """Pass a slot on."""
+        self.in_flight -= 1
+        self._wake()
 
     def throttled(self, started: float) -> None:
         """Take note of a 429 to an attempt sent at `started`.
@@ -71,22 +81,33 @@ class Concurrency:
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
-            await turn
+            await self._switch.wait(turn)
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._leave()  # it was this call's turn just as the call was cancelled: pass the slot on
+            if turn.done() and not turn.cancelled() and turn.result():
+                self.leave()  # it was this call's turn just as the call was cancelled: pass the slot on
             raise
-
-    def _leave(self) -> None:
-        self.in_flight -= 1
-        self._wake()
 
     def _wake(self) -> None:
         while self._waiting and self.in_flight < int(self.allowed):
             turn = self._waiting.popleft()
             if not turn.done():
                 self.in_flight += 1
-                turn.set_result(None)
+                turn.set_result(True)
+
+
+class _Slot:
+    """An `asynccontextmanager` would take ten times as long, and every call comes here."""
+
+    __slots__ = ("_concurrency",)
+
+    def __init__(self, concurrency: Concurrency) -> None:
+        self._concurrency = concurrency
+
+    async def __aenter__(self) -> None:
+        await self._concurrency.enter()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._concurrency.leave()
 
 
 class Limits(Layer):

@@ -6,14 +6,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from agentinstruct.progress import Progress
 from agentinstruct.run import Run
 from agentinstruct.view.events import Events
+from agentinstruct.view.words import printable_line
 
 _LIVE_EVERY = 0.25
 _LINE_EVERY = 10.0
@@ -48,6 +51,21 @@ def _seconds_left(progress: Progress, seconds: float) -> float | None:
     return round((progress.items - progress.done - progress.failed) * seconds / worked, 1)
 
 
+def _unusual(run: Run) -> list[tuple[str, str]]:
+    """Say what the run waits for, where it does not go at full speed: who, and what for."""
+    states = run.stack.states()
+    told = [
+        (f"teacher of {role}" if role else "teacher", "; ".join(unusual))
+        for role, state in states.items()
+        if (unusual := state.unusual())
+    ]
+    if run.stopped:
+        told.append(("stopping", f"{sum(state.in_flight for state in states.values())} calls in flight are let finish"))
+    elif not run.progress.running and not run.progress.all_read:
+        told.append(("seeds", "being read"))
+    return [(who, printable_line(what)) for who, what in told]
+
+
 def _block(run: Run) -> Table:
     figures = _figures(run)
     dollars, left = figures["dollars"], figures["seconds_left"]
@@ -59,6 +77,8 @@ def _block(run: Run) -> Table:
     tokens = f"{figures['prompt_tokens']} in, {figures['completion_tokens']} out"
     table.add_row("tokens", tokens if dollars is None else f"{tokens}, ${dollars:.4f}")
     table.add_row("time", f"{figures['seconds']} s" + (f", about {left} s left" if left is not None else ""))
+    for who, what in _unusual(run):
+        table.add_row(escape(who), escape(what))
     return table
 
 
@@ -74,11 +94,12 @@ async def shown(run: Run, console: Console, events: Events) -> AsyncIterator[Non
     def line() -> None:
         figures = _figures(run)
         if events.out:
-            events.tell("progress", **figures)
-        else:
-            console.print(
-                " · ".join(f"{name} {figures[name]}" for name in ("items", "done", "failed", "pairs", "calls"))
-            )
+            teachers = {role: asdict(state) for role, state in run.stack.states().items()}
+            events.tell("progress", **figures, teachers=teachers)
+            return
+        told = [f"{name} {figures[name]}" for name in ("items", "done", "failed", "pairs", "calls")]
+        told += [f"{who}: {what}" for who, what in _unusual(run)]
+        console.print(" · ".join(told), markup=False, highlight=False, soft_wrap=True)
 
     async with _every(_LINE_EVERY, line):
         yield

@@ -24,6 +24,17 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "completion_tokens": summary.completion_tokens,
         "dollars": summary.dollars,
         "stopped": str(summary.stopped) if summary.stopped else None,
+        **({"throttled": throttled} if any((throttled := _throttled(summary)).values()) else {}),
+    }
+
+
+def _throttled(summary: Summary) -> dict[str, float]:
+    """Return what slowed this call's teachers down, all together."""
+    states = summary.teachers.values()
+    return {
+        "reductions": sum(state.reductions for state in states),
+        "retries": sum(state.retries for state in states),
+        "seconds_held": round(sum(state.held for state in states), 1),
     }
 
 
@@ -46,4 +57,7 @@ def show(summary: Summary, console: Console, *, reasons: int = 12) -> None:
     cost = "price unknown" if summary.dollars is None else f"${summary.dollars:.4f}"
     tokens = f"{summary.prompt_tokens} tokens in, {summary.completion_tokens} out"
     table.add_row("calls", f"{summary.calls}, {tokens}, {cost}")
+    if any((slowed := _throttled(summary)).values()):
+        times = f"{slowed['reductions']} times fewer calls at once, {slowed['retries']} calls tried again"
+        table.add_row("throttled", f"{times}, {slowed['seconds_held']:g} s held back by rates")
     console.print(table)
