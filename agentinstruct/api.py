@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from autogen_core.models import ChatCompletionClient
 from pydantic import TypeAdapter, ValidationError
 
+from agentinstruct.account import accounted
 from agentinstruct.dataset import Counts
 from agentinstruct.errors import AgentInstructError, ConfigurationError, SeedError
 from agentinstruct.estimates import Estimate, estimate_run
@@ -124,7 +125,8 @@ async def run(
                 span=span,
             )
             watch(work)
-            counts = await work.execute()
+            async with accounted(journal, stack):
+                counts = await work.execute()
             write_manifest(options, skills, stack, seed_fingerprint=work.seed_fingerprint())
             write_card(options, skills, stack, counts)
             published = [journal.meta("calls"), counts.pairs, counts.reasons()]

@@ -51,7 +51,9 @@ class GroupWriter:
         await future
 
     def _failure(self) -> AgentInstructError:
-        return AgentInstructError(f"cannot write {self._name}: {self._broken}; see its space and run again")
+        damaged = type(self._broken) is sqlite3.DatabaseError  # the other kinds are of the place, not of the content
+        cure = "`agentinstruct recover` saves what can be read" if damaged else "see its space and run again"
+        return AgentInstructError(f"cannot write {self._name}: {self._broken}; {cure}")
 
     def _write_forever(self) -> None:
         connection = self._connection

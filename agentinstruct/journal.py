@@ -15,9 +15,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from agentinstruct.errors import ConfigurationError
+from agentinstruct.errors import AgentInstructError, ConfigurationError
 from agentinstruct.group_writer import GroupWriter, Statement
 from agentinstruct.read_only import looking_into
 from agentinstruct.records import Pair, Rejection, Seed, content_hash
@@ -82,6 +82,7 @@ class Journal:
             self._reader.executescript(_SCHEMA)
             self._check_format()
             self._writer = GroupWriter(self._connect(), str(path))
+            self._file = path.stat().st_ino
         except sqlite3.Error as error:
             self._reader.close()
             raise self._unusable(error) from error
@@ -119,7 +120,14 @@ class Journal:
     def _unusable(self, error: sqlite3.Error) -> ConfigurationError:
         if isinstance(error, sqlite3.OperationalError):  # its place, not its content
             return ConfigurationError(f"cannot open {self.path} to write: {error}; see its permissions and space")
-        return ConfigurationError(f"{self.path} is no readable journal: {error}; move it away to start anew")
+        return self._damaged("is no readable journal", error)
+
+    def _damaged(self, what: str, error: Exception) -> ConfigurationError:
+        told = " ".join(str(error).split())[:300]
+        return ConfigurationError(
+            f"{self.path} {what}: {told}; `agentinstruct recover {self.path.parent}` saves the answers that can still "
+            "be read, or move it away to start anew"
+        )
 
     def _check_format(self) -> None:
         self._reader.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
@@ -176,8 +184,17 @@ class Journal:
             values,
         )
 
+    def _check_place(self) -> None:
+        """Raise where the file is gone: SQLite would write on into what nobody finds again."""
+        if not self.path.exists() or self.path.stat().st_ino != self._file:
+            raise AgentInstructError(
+                f"{self.path} was deleted or replaced while the run went on, and its answers with it: "
+                "put it back, or give the command again to ask anew"
+            )
+
     async def finish(self, item: int, fingerprint: str, pairs: list[Pair], rejections: list[Rejection]) -> None:
         """End an item as done; replaces an earlier outcome."""
+        self._check_place()
         pairs_json, rejections_json = _PAIRS.dump_json(pairs).decode(), _REJECTIONS.dump_json(rejections).decode()
         update = "UPDATE items SET state='done', fingerprint=?, error=NULL, pairs=?, rejections=? WHERE id=?"
         await self.write(
@@ -187,6 +204,7 @@ class Journal:
 
     async def fail(self, item: int, error: str) -> None:
         """End an item as failed; the next call of `generate` tries it again."""
+        self._check_place()
         writable = error.encode("utf-8", "backslashreplace").decode()  # it may quote half a surrogate pair
         await self.write(
             ("DELETE FROM outcomes WHERE item=?", (item,)),
@@ -218,9 +236,11 @@ class Journal:
 
     def _rows(self, statement: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from self._reader.execute(statement, values)
+            # not `yield from`: it closes the cursor of rows left unread, which fails once the journal is closed
+            for row in self._reader.execute(statement, values):  # noqa: UP028
+                yield row
         except sqlite3.DatabaseError as error:
-            raise ConfigurationError(f"{self.path} cannot be read: {error}; move it away to start anew") from error
+            raise self._damaged("cannot be read", error) from error
 
     def _row(self, statement: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
         return next(self._rows(statement, values), None)
@@ -272,15 +292,12 @@ class Journal:
             values,
         )
         for item, flow, seed, state, error, pairs, rejections in rows:
-            yield Outcome(
-                item=item,
-                flow=flow,
-                seed=seed,
-                state=state,
-                error=error or "",
-                pairs=_PAIRS.validate_json(pairs or "[]"),
-                rejections=_REJECTIONS.validate_json(rejections or "[]"),
-            )
+            try:
+                made, refused = _PAIRS.validate_json(pairs or "[]"), _REJECTIONS.validate_json(rejections or "[]")
+            except ValidationError as damage:
+                raise self._damaged(f"holds an outcome that cannot be read ({flow} on {seed})", damage) from damage
+            told = error or ""
+            yield Outcome(item=item, flow=flow, seed=seed, state=state, error=told, pairs=made, rejections=refused)
 
     def seed(self, seed_id: str) -> Seed:
         """Return a registered seed."""

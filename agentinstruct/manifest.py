@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -38,7 +39,7 @@ def locked(directory: Path) -> Iterator[None]:
             holder = lock.read().strip() or "another process"
             raise RunLocked(f"{directory} is in use by {holder}: wait for it, or give another --out") from error
         lock.truncate(0)
-        lock.write(f"process {os.getpid()}")
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}")  # a shared disk may be locked from elsewhere
         lock.flush()
         yield
 

@@ -138,7 +138,7 @@ class Run:
                     break
                 each = await anext(work, None)
                 if each is None:
-                    self.progress.all_read = True
+                    self.progress.all_read = not self.stopped
                     break
                 task = asyncio.create_task(self._finish(each))
                 self._tasks.add(task)
@@ -161,6 +161,8 @@ class Run:
         """Yield the items that are not done, registering every item on the way."""
         position = 0
         async for seed in self._seeds():
+            if self.stopped:  # a million seeds may need nothing more and be passed over
+                return
             takers = [skill for skill in self.skills if seed.kind in skill.flow.kinds]
             self.progress.seeds += 1
             self._seeds_read.update(content_hash(seed.id, seed.kind, seed.text).encode())

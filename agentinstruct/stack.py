@@ -41,7 +41,7 @@ class TeacherStack:
         self.prices = Prices.load(options.prices)
         self._switch = Switch()
         self._most_failing = options.max_error_rate
-        self._ledger = self._open_ledger(options, spent)
+        self.ledger = self._open_ledger(options, spent)
         specs = {"": options.teacher, **options.roles}
         _check_settings(options, specs.values())
         self.teachers: dict[str, Protected] = {role: self._open(spec, options) for role, spec in specs.items()}
@@ -49,9 +49,13 @@ class TeacherStack:
     def _open_ledger(self, options: TeacherOptions, spent: Usage) -> Ledger | None:
         if options.budget is None and options.budget_tokens is None:
             return None
-        tokens = sum(prompt + completion for _, prompt, completion in spent.values())
-        money = round(sum(self.prices.total({model: used}) or 0 for model, used in spent.items()) * PICODOLLARS)
-        return Ledger(dollars=options.budget, tokens=options.budget_tokens, spent=Cost(tokens=tokens, money=money))
+        return Ledger(dollars=options.budget, tokens=options.budget_tokens, spent=self.cost_of(spent))
+
+    def cost_of(self, usage: Usage) -> Cost:
+        """Return what `usage` comes to; models without a price cost nothing."""
+        tokens = sum(prompt + completion for _, prompt, completion in usage.values())
+        money = round(sum(self.prices.total({model: used}) or 0 for model, used in usage.items()) * PICODOLLARS)
+        return Cost(tokens=tokens, money=money)
 
     def _open(self, spec: str | ChatCompletionClient, options: TeacherOptions) -> Protected:
         client = open_client(
@@ -63,7 +67,7 @@ class TeacherStack:
             concurrency=options.concurrency,
             requests_per_minute=options.requests_per_minute,
             tokens_per_minute=options.tokens_per_minute,
-            ledger=self._ledger,
+            ledger=self.ledger,
             price=self.prices.of(model),
             switch=self._switch,
         )

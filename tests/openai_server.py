@@ -34,6 +34,8 @@ Kind = Literal[
     "reset_before_headers",
     "reset_within_headers",
     "reset_within_body",
+    "cut_short",  # valid JSON that ends before the length that was told
+    "cut_chunk",  # valid JSON in a chunked body that is never ended
     "trickle",  # the right reply, one byte every `seconds`
     "hang",  # nothing at all for `seconds`
     "truncated_json",  # half a body, said to be whole
@@ -282,6 +284,26 @@ async def _reset_within_body(request: web.Request, body: bytes, fault: Fault) ->
     return _abort(request)
 
 
+async def _cut_short(request: web.Request, body: bytes, fault: Fault) -> web.StreamResponse:
+    response = await _begin(request, len(body) + 100)
+    await response.write(body)
+    return await _close(request, fault)
+
+
+async def _cut_chunk(request: web.Request, body: bytes, fault: Fault) -> web.StreamResponse:
+    response = await _begin(request, None)
+    await response.write(body)
+    return await _close(request, fault)
+
+
+async def _close(request: web.Request, fault: Fault) -> web.StreamResponse:
+    """End the connection in good order, though not the reply."""
+    assert request.transport is not None
+    await asyncio.sleep(fault.seconds)
+    request.transport.close()
+    raise asyncio.CancelledError
+
+
 async def _trickle(request: web.Request, body: bytes, fault: Fault) -> web.StreamResponse:
     response = await _begin(request, len(body))
     for place in range(len(body)):
@@ -322,6 +344,8 @@ _WIRE_FAULTS: Mapping[str, WireFault] = {
     "reset_before_headers": _reset_before_headers,
     "reset_within_headers": _reset_within_headers,
     "reset_within_body": _reset_within_body,
+    "cut_short": _cut_short,
+    "cut_chunk": _cut_chunk,
     "trickle": _trickle,
     "hang": _hang,
     "truncated_json": _truncated,

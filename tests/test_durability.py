@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -13,8 +12,8 @@ import pytest
 from agentinstruct import Summary, TeacherOptions, generate
 from agentinstruct.api import status
 from agentinstruct.paths import SEEDS
-from tests.command_line import run_command_line
 from tests.engine import dataset_bytes, offline_answer, pairs_of, rejected_of, write_flow
+from tests.forked import forked, run_command_line
 from tests.openai_server import OpenAIServer
 
 KILLS = 20
@@ -105,14 +104,11 @@ def test_a_run_killed_twenty_times_ends_as_an_unbroken_one_and_asks_hardly_anyth
 
 def _kill_at_random_moments(words: list[str], said: Path, server: OpenAIServer) -> int:
     """Start the command and kill it `KILLS` times; half of the moments count from its first question."""
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["pytest", "tests.command_line"])
     moments = random.Random(11)
     killed = within = 0
     for number in range(KILLS):
         before = len(server.requests)
-        process = processes.Process(target=run_command_line, args=(words, str(said)))
-        process.start()
+        process = forked(run_command_line, words, str(said))
         while number % 2 and len(server.requests) == before and process.is_alive():
             time.sleep(0.01)
         process.join(moments.uniform(0.0, 0.15 if number % 2 else 0.6))

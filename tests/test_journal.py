@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -263,7 +264,7 @@ def test_a_second_process_is_told_who_holds_the_directory_and_a_killed_holder_do
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "asked\n"
-        with pytest.raises(RunLocked, match=f"process {holder.pid}"):
+        with pytest.raises(RunLocked, match=f"process {holder.pid} on {socket.gethostname()}"):
             generate(seeds(*_TEXTS), [folder], run, teacher=Teacher(_echo))
         os.kill(holder.pid, signal.SIGKILL)
     assert generate(seeds(*_TEXTS), [folder], run, teacher=Teacher(_echo)).done == len(_TEXTS)

@@ -18,9 +18,11 @@ HEAVY = ("torch", "sentence_transformers", "faiss", "datasets", "trl", "ray")
 LAYERS: list[set[str]] = [
     {"cli", "view"},
     {
+        "account",
         "api",
         "run",
         "journal",
+        "recovery",
         "group_writer",
         "intake",
         "progress",

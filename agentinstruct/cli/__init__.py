@@ -14,7 +14,7 @@ import typer
 from agentinstruct.cli import flows
 from agentinstruct.cli.exits import exit_code, sentence
 from agentinstruct.cli.looking import estimate, export, journal, preview
-from agentinstruct.cli.making import generate, status
+from agentinstruct.cli.making import generate, recover, status
 from agentinstruct.errors import AgentInstructError
 from agentinstruct.view.words import printable
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _verb in (generate, status, journal, preview, estimate, export):
+for _verb in (generate, status, recover, journal, preview, estimate, export):
     app.command()(_verb)
 app.add_typer(flows.app)
 _debug = False
@@ -48,6 +48,10 @@ def main() -> None:
         _tell(error)
     except OSError as error:
         if _debug or error.filename is None:
+            raise
+        _tell(error)
+    except MemoryError as error:
+        if _debug:
             raise
         _tell(error)
 

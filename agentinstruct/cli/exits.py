@@ -11,6 +11,8 @@ def sentence(error: Exception) -> str:
     """Return what is told of an error, whatever characters are in it."""
     if isinstance(error, OSError) and not isinstance(error, AgentInstructError) and error.filename is not None:
         return f"cannot use {error.filename}: {error.strerror}; check the path, its permissions and the space"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory: close other programs, raise its limit (ulimit -v), or lower --concurrency"
     return str(error)
 
 

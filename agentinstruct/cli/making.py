@@ -1,4 +1,4 @@
-"""`generate` and `status`: making a run, and saying what it holds."""
+"""`generate`, `status` and `recover`: making a run, saying what it holds, and saving it from a damaged disk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -121,22 +121,23 @@ async def _generate(options: RunOptions, events: Events) -> Summary:
 
     console = Console(stderr=True)
     runs: list[Run] = []
+    with ExitStack() as handlers:
 
-    def watch(run: Run) -> None:
-        runs.append(run)
-        events.started(run, options)
+        def watch(run: Run) -> None:
+            handlers.enter_context(_stopping(run, console))  # before the first question
+            runs.append(run)
+            events.started(run, options)
 
-    def on_skip(skipped: Skipped) -> None:
-        _say(console, f"skipped {skipped}")
-        events.skipped(skipped)
+        def on_skip(skipped: Skipped) -> None:
+            _say(console, f"skipped {skipped}")
+            events.skipped(skipped)
 
-    task = asyncio.create_task(
-        api.run(options, watch=watch, on_skip=on_skip, on_item=events.item, on_stop=events.stopping)
-    )
-    await asyncio.wait([task], timeout=0.05)  # the run starts, or fails to, before it is shown
-    if not runs:
-        return await task
-    with _stopping(runs[0], console):
+        task = asyncio.create_task(
+            api.run(options, watch=watch, on_skip=on_skip, on_item=events.item, on_stop=events.stopping)
+        )
+        await asyncio.wait([task], timeout=0.05)  # the run starts, or fails to, before it is shown
+        if not runs:
+            return await task
         async with shown(runs[0], console, events):
             summary = await task
     _tell_unused(runs[0], console)
@@ -227,3 +228,14 @@ def status(run: flags.Directory, as_json: flags.AsJson = False, prices: flags.Pr
     for flow, seed, error in failed:
         last = error.strip().splitlines()[-1] if error.strip() else "unknown"
         _say(console, f"failed: {flow} on {seed}: {last}")
+
+
+def recover(run: flags.Directory) -> None:
+    """Save the answers that can still be read from a run's damaged journal."""
+    from agentinstruct import recovery
+
+    saved, damaged = asyncio.run(recovery.recover(run))
+    print(
+        f"{saved} answers saved; the damaged journal is now {printable_line(damaged)}. "
+        "The command that made the run makes the rest again, and asks only what is missing"
+    )

@@ -61,8 +61,11 @@ def _did_you_mean(path: Path) -> str:
     return f" (looked in {str(path.parent.resolve())!r})"
 
 
-def _walk(root: Path) -> Iterator[Found | Skipped]:
-    """Yield a folder's files depth first, each folder's names sorted: the same order on every machine."""
+def _walk(root: Path, *, into_runs: bool = False) -> Iterator[Found | Skipped]:
+    """Yield a folder's files depth first, each folder's names sorted: the same order on every machine.
+
+    Of a run that was made below the folder nothing is read: it would be made from its own pairs the next time.
+    """
     boundary = root.resolve()
     waiting = [root]
     while waiting:
@@ -70,6 +73,9 @@ def _walk(root: Path) -> Iterator[Found | Skipped]:
         if _is_folder(path) and (path == root or not path.is_symlink()):
             if path != root and _FOREIGN_FOLDERS.match(path.name):
                 yield Skipped(source=path.as_posix(), reason="is a package's own folder: name it to read it")
+                continue
+            if path != root and not into_runs and _is_run(path):
+                yield Skipped(source=path.as_posix(), reason="is the directory of a run: name it to read it")
                 continue
             try:
                 names = sorted((entry.name for entry in os.scandir(path)), reverse=True)
@@ -80,6 +86,13 @@ def _walk(root: Path) -> Iterator[Found | Skipped]:
         else:
             reason = _reason_to_skip(path, boundary)
             yield Skipped(source=path.as_posix(), reason=reason) if reason else (path, root)
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return all((path / name).exists() for name in ("journal.sqlite", "manifest.json"))
+    except OSError:
+        return False
 
 
 def _is_folder(path: Path) -> bool:
@@ -149,7 +162,8 @@ def _glob_part(part: str) -> str:
 
 
 def _matching(root: Path, pattern: re.Pattern[str]) -> Iterator[Found | Skipped]:
-    for found in _walk(root):
+    # a pattern that says how deep it reaches means what it says
+    for found in _walk(root, into_runs=".*" not in pattern.pattern):
         path = Path(found.source) if isinstance(found, Skipped) else found[0]
         if pattern.fullmatch(path.relative_to(root).as_posix()):
             yield found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Unpack
 
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, RequestUsage
@@ -31,6 +31,18 @@ class Cost(NamedTuple):
     tokens: int = 0
     money: int = 0
 
+    def plus(self, other: Cost) -> Cost:
+        """Return the sum."""
+        return Cost(self.tokens + other.tokens, self.money + other.money)
+
+    def beyond(self, other: Cost) -> Cost:
+        """Return by how much this is more than `other`, at least nothing."""
+        return Cost(max(0, self.tokens - other.tokens), max(0, self.money - other.money))
+
+
+Grant = Callable[[Cost], Awaitable[None]]
+"""Is told the most that may be spent in all, and returns when that would be known after a crash."""
+
 
 class Ledger:
     """What was spent and what calls in flight may still cost, against one cap; the teachers of a run share it.
@@ -44,6 +56,20 @@ class Ledger:
         self._spent = spent or Cost()
         self._reserved = Cost()
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._lost = Cost()
+        self._grant: Grant | None = None
+        self._granted = Cost()
+        self._granting = asyncio.Lock()
+
+    def resume(self, lost: Cost, grant: Grant) -> None:
+        """Count `lost` as spent too; from now on nothing is sent before `grant` has vouched for what it may cost."""
+        self._spent, self._lost = self._spent.plus(lost), lost
+        self._grant = grant
+
+    @property
+    def committed(self) -> Cost:
+        """What is spent, with all that calls in flight may still cost."""
+        return self._spent.plus(self._reserved)
 
     @property
     def spent_dollars(self) -> float:
@@ -68,12 +94,33 @@ class Ledger:
             settled = asyncio.get_running_loop().create_future()
             self._waiting.append(settled)
             await settled
-        self._reserved = Cost(self._reserved.tokens + cost.tokens, self._reserved.money + cost.money)
+        self._reserved = self._reserved.plus(cost)
+        try:
+            await self._vouch()
+        except BaseException:  # nothing is sent
+            self.settle(cost, Cost())
+            raise
+
+    async def _vouch(self) -> None:
+        """Have what is committed granted, and a quarter more than is in flight, so that few calls need a grant."""
+        if self._grant is None or not any(self.committed.beyond(self._granted)):
+            return
+        async with self._granting:
+            if any(self.committed.beyond(self._granted)):
+                more = self.committed.plus(Cost(self._reserved.tokens // 4, self._reserved.money // 4))
+                more = self._within_cap(more)
+                await self._grant(more)
+                self._granted = more
+
+    def _within_cap(self, cost: Cost) -> Cost:
+        tokens = cost.tokens if self.tokens is None else min(cost.tokens, self.tokens)
+        money = cost.money if self.dollars is None else min(cost.money, int(self.dollars * PICODOLLARS))
+        return Cost(tokens, money)
 
     def settle(self, reserved: Cost, actual: Cost) -> None:
         """Book what a reservation came to."""
         self._reserved = Cost(self._reserved.tokens - reserved.tokens, self._reserved.money - reserved.money)
-        self._spent = Cost(self._spent.tokens + actual.tokens, self._spent.money + actual.money)
+        self._spent = self._spent.plus(actual)
         waiting, self._waiting = self._waiting, deque()
         for settled in waiting:
             if not settled.done():
@@ -88,9 +135,14 @@ class Ledger:
 
     def _refusal(self, cost: Cost) -> str:
         if self.dollars is not None and not Ledger(dollars=self.dollars, spent=self._spent)._fits(cost, Cost()):
-            more = cost.money / PICODOLLARS
-            return f"${self.spent_dollars:.4f} of ${self.dollars:g} are spent and the next call may cost ${more:.4f}"
-        return f"{self.spent_tokens} of {self.tokens} tokens are spent and the next call may take {cost.tokens}"
+            more, lost = cost.money / PICODOLLARS, self._lost.money / PICODOLLARS
+            perhaps = f" (${lost:.4f} perhaps, on replies that an earlier call lost)" if lost else ""
+            spent = f"${self.spent_dollars:.4f} of ${self.dollars:g} are spent{perhaps}"
+            return f"{spent} and the next call may cost ${more:.4f}"
+        perhaps = f" ({self._lost.tokens} perhaps, on replies that an earlier call lost)" if self._lost.tokens else ""
+        return (
+            f"{self.spent_tokens} of {self.tokens} tokens are spent{perhaps} and the next call may take {cost.tokens}"
+        )
 
 
 class Budget(Layer):
