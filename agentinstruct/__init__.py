@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agentinstruct.api import stream as stream
     from agentinstruct.exports import export as export
     from agentinstruct.flow import Flow as Flow
+    from agentinstruct.options import BatchOptions as BatchOptions
     from agentinstruct.options import RunOptions as RunOptions
     from agentinstruct.options import TeacherOptions as TeacherOptions
     from agentinstruct.readers import ReadOptions as ReadOptions
@@ -43,6 +44,7 @@ _HOMES = {
     "status": "api",
     "stream": "api",
     "Flow": "flow",
+    "BatchOptions": "options",
     "RunOptions": "options",
     "TeacherOptions": "options",
     "ReadOptions": "readers",

@@ -33,7 +33,8 @@ async def accounted(journal: Journal, stack: TeacherStack) -> AsyncIterator[None
     if stack.ledger is None:
         yield
         return
-    stack.ledger.resume(lost, lambda most: _keep(journal, _GRANTED, most))
+    # what a batch may cost is known without: its questions are parked in the journal before they are sent
+    stack.ledger.resume(lost, None if stack.parks else lambda most: _keep(journal, _GRANTED, most))
     try:
         yield
     finally:

@@ -31,6 +31,7 @@ from agentinstruct.journal import Journal
 from agentinstruct.library import Skill, find_flow
 from agentinstruct.manifest import locked, read_manifest, write_card, write_manifest
 from agentinstruct.options import RunOptions, TeacherOptions
+from agentinstruct.parking import Parking
 from agentinstruct.previews import Tree, preview_item, recorded_trees
 from agentinstruct.progress import Progress
 from agentinstruct.quiet import AUTOGEN, only_asked_for
@@ -42,6 +43,7 @@ from agentinstruct.spans import UNWATCHED, Span
 from agentinstruct.stack import TeacherStack
 from agentinstruct.teacher.prices import Prices
 from agentinstruct.teacher.state import State
+from agentinstruct.waves import Waves
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -111,7 +113,14 @@ async def run(
         only_asked_for(*AUTOGEN, level=logging.WARNING),
         _root_span(options.tracer).open("run", "", flows=", ".join(skill.name for skill in skills)) as span,
     ):
-        stack = TeacherStack(options.teacher, spent=journal.usage())
+        batching = options.batching
+        waves = Waves(journal, batching) if batching else None
+        keyless = batching is not None and batching.via == "export"
+        answers = None
+        if not batching:
+            (parking := Parking(journal)).check_none_is_out()
+            answers = parking.answers()
+        stack = TeacherStack(options.teacher, spent=journal.usage(), desk=waves, answers=answers, keyless=keyless)
         try:
             write_manifest(options, skills, stack)
             work = Run(
@@ -119,6 +128,7 @@ async def run(
                 skills=skills,
                 stack=stack,
                 journal=journal,
+                waves=waves,
                 on_skip=on_skip,
                 on_item=on_item,
                 on_stop=on_stop,

@@ -12,6 +12,7 @@ AgentInstructError
 │   ├── TeacherFailing                too many calls fail: the run stops and can be resumed
 │   └── BudgetExceeded                the cap would be passed: the run stops and can be resumed
 ├── RunStopped (RuntimeError)         the person or the target ended the run; nothing new is asked
+│   └── QuestionsWait                 what is left of the run waits for answers from elsewhere
 └── Rejected (ValueError)             one branch of an item ends here; becomes a `Rejection`
 """
 
@@ -81,6 +82,10 @@ class BudgetExceeded(TeacherError):
 
 class RunStopped(AgentInstructError, RuntimeError):
     """The run is ending: questions in flight are let finish, and no new one is asked."""
+
+
+class QuestionsWait(RunStopped):
+    """What is left of the run waits for answers that are to be brought in; the message says how."""
 
 
 class Rejected(AgentInstructError, ValueError):

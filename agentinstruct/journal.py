@@ -38,6 +38,12 @@ CREATE TABLE IF NOT EXISTS replies (
 CREATE UNIQUE INDEX IF NOT EXISTS replies_by_key ON replies (item, key);
 CREATE TABLE IF NOT EXISTS outcomes (item INTEGER PRIMARY KEY, pairs TEXT NOT NULL, rejections TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, item INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parked (
+    question TEXT PRIMARY KEY, place TEXT NOT NULL, body TEXT NOT NULL, call INTEGER NOT NULL, wave TEXT, answer TEXT);
+CREATE INDEX IF NOT EXISTS parked_by_wave ON parked (wave);
+CREATE TABLE IF NOT EXISTS waves (
+    id TEXT PRIMARY KEY, place TEXT NOT NULL, created REAL NOT NULL, questions INTEGER NOT NULL,
+    state TEXT NOT NULL, batch TEXT) WITHOUT ROWID;
 """
 
 State = Literal["pending", "done", "failed"]
@@ -164,11 +170,12 @@ class Journal:
         assert self._writer
         await self._writer.write(*statements)
 
-    async def record(self, item: int, exchange: Exchange) -> None:
-        """Keep a reply of `item`."""
+    async def record(self, item: int, exchange: Exchange, *others: Statement) -> None:
+        """Keep a reply of `item`, with `others` in the same transaction."""
         values = (exchange.key, exchange.agent, exchange.model, exchange.request, exchange.reply)
         tokens = (exchange.prompt_tokens, exchange.completion_tokens)
-        await self.write(("INSERT OR REPLACE INTO replies VALUES (?,?,?,?,?,?,?,?)", (item, *values, *tokens)))
+        kept = ("INSERT OR REPLACE INTO replies VALUES (?,?,?,?,?,?,?,?)", (item, *values, *tokens))
+        await self.write(kept, *others)
 
     def register(self, seed: Seed, flow: str, *, position: int, call: int) -> None:
         """Take an item into this call's scope at `position`, keeping what is known of it; does not wait."""
@@ -234,7 +241,8 @@ class Journal:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def _rows(self, statement: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+    def rows(self, statement: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield what a query finds among all that is committed."""
         try:
             # not `yield from`: it closes the cursor of rows left unread, which fails once the journal is closed
             for row in self._reader.execute(statement, values):  # noqa: UP028
@@ -243,7 +251,7 @@ class Journal:
             raise self._damaged("cannot be read", error) from error
 
     def _row(self, statement: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
-        return next(self._rows(statement, values), None)
+        return next(self.rows(statement, values), None)
 
     def meta(self, name: str) -> str | None:
         """Return a named value."""
@@ -257,7 +265,7 @@ class Journal:
 
     def replies_of(self, item: int) -> dict[str, str]:
         """Return the recorded replies of an item by key."""
-        return dict(self._rows("SELECT key, reply FROM replies WHERE item=?", (item,)))
+        return dict(self.rows("SELECT key, reply FROM replies WHERE item=?", (item,)))
 
     def claim(self, key: str, item: int) -> bool:
         """Claim an instruction; False when an item of an earlier seed holds it. Only saves money: `settle` decides."""
@@ -285,7 +293,7 @@ class Journal:
         return list(self._outcomes("instr(outcomes.pairs, ?)", (json.dumps({"id": pair})[1:-1].replace(": ", ":"),)))
 
     def _outcomes(self, condition: str, values: Sequence[object] = ()) -> Iterator[Outcome]:
-        rows = self._rows(
+        rows = self.rows(
             "SELECT items.id, items.flow, items.seed, items.state, items.error, outcomes.pairs, outcomes.rejections "
             "FROM items "
             f"LEFT JOIN outcomes ON outcomes.item = items.id WHERE {condition}",
@@ -308,23 +316,23 @@ class Journal:
     def exchanges(self, item: int) -> Iterator[Exchange]:
         """Yield an item's questions and answers in the order they were recorded."""
         names = [name.name for name in fields(Exchange)]
-        for row in self._rows(f"SELECT {', '.join(names)} FROM replies WHERE item=? ORDER BY rowid", (item,)):
+        for row in self.rows(f"SELECT {', '.join(names)} FROM replies WHERE item=? ORDER BY rowid", (item,)):
             yield Exchange(**dict(zip(names, row, strict=True)))
 
     def states(self) -> Counter[str]:
         """Count the items in scope by state."""
-        return Counter(dict(self._rows("SELECT state, count(*) FROM items WHERE position IS NOT NULL GROUP BY state")))
+        return Counter(dict(self.rows("SELECT state, count(*) FROM items WHERE position IS NOT NULL GROUP BY state")))
 
     def failures(self) -> Iterator[tuple[str, str, str]]:
         """Yield (flow, seed id, error) of the failed items in scope."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT flow, seed, error FROM items WHERE state='failed' AND position IS NOT NULL ORDER BY position"
         )
         yield from rows
 
     def items(self) -> Iterator[tuple[State, str, str, str, int, str]]:
         """Yield (state, flow, seed id, seed's source, number of pairs, error) of the items in scope, in seed order."""
-        yield from self._rows(
+        yield from self.rows(
             "SELECT state, flow, items.seed, coalesce(json_extract(seeds.seed, '$.source'), ''), pairs, "
             "coalesce(error, '') FROM items LEFT JOIN seeds ON seeds.id = items.seed "
             "WHERE position IS NOT NULL ORDER BY position"
@@ -332,7 +340,7 @@ class Journal:
 
     def usage(self) -> dict[str, tuple[int, int, int]]:
         """Return (calls, prompt tokens, completion tokens) by model, over all that was ever asked in this run."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT model, count(*), sum(prompt_tokens), sum(completion_tokens) FROM replies GROUP BY model"
         )
         return {model: (calls, prompt, completion) for model, calls, prompt, completion in rows}
@@ -361,3 +369,7 @@ class ItemRecorder:
     async def record(self, exchange: Exchange) -> None:
         """Keep a new reply."""
         await self._journal.record(self._item, exchange)
+
+    def question(self, key: str) -> str:
+        """Return the question's id in the run; at most 33 characters, of the 64 that batch APIs take."""
+        return f"{self._item:x}-{key}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from agentinstruct.journal import ItemRecorder, Journal
 from agentinstruct.teacher.journaled import Exchange
+from agentinstruct.waves import Waves
 
 
 @dataclass(slots=True)
@@ -38,9 +39,10 @@ class Progress:
 class CountingRecorder(ItemRecorder):
     """Counts what an item asks into the run's progress."""
 
-    def __init__(self, journal: Journal, item: int, progress: Progress) -> None:
+    def __init__(self, journal: Journal, item: int, progress: Progress, waves: Waves | None = None) -> None:
         super().__init__(journal, item)
         self._progress = progress
+        self._waves = waves
 
     def find(self, key: str) -> str | None:
         """Return a recorded reply, counting it as replayed."""
@@ -50,7 +52,10 @@ class CountingRecorder(ItemRecorder):
 
     async def record(self, exchange: Exchange) -> None:
         """Keep a new reply, counting it and its tokens."""
-        await super().record(exchange)
+        if self._waves is None:
+            await super().record(exchange)
+        else:
+            exchange = await self._waves.record(self._item, self.question(exchange.key), exchange)
         progress = self._progress
         progress.calls += 1
         progress.prompt_tokens += exchange.prompt_tokens

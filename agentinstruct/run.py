@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import traceback
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import islice
@@ -31,6 +32,7 @@ from agentinstruct.records import Pair, Rejection, Seed, content_hash
 from agentinstruct.settle import first_unjustified, settle
 from agentinstruct.spans import UNWATCHED, Span
 from agentinstruct.stack import TeacherStack
+from agentinstruct.waves import Waves, how_to_resume, still_waiting
 
 _CHUNK = 16
 """Seeds read ahead in a thread, so that parsing a long PDF does not hold up the questions in flight."""
@@ -76,6 +78,7 @@ class Run:
         skills: tuple[Skill, ...],
         stack: TeacherStack,
         journal: Journal,
+        waves: Waves | None = None,
         on_skip: Callable[[Skipped], None] = lambda _: None,
         on_item: Callable[[ItemEnd], None] = lambda _: None,
         on_stop: Callable[[AgentInstructError], None] = lambda _: None,
@@ -85,6 +88,7 @@ class Run:
         self.skills = skills
         self.stack = stack
         self.journal = journal
+        self.waves = waves
         self.progress = Progress()
         self.stopped: AgentInstructError | None = None
         self._on_skip = on_skip
@@ -97,31 +101,38 @@ class Run:
         self._conditions = {skill.name: content_hash(skill.fingerprint, *common) for skill in skills}
         self._seeds_read = hashlib.sha256()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._published = 0
+        if waves is not None:
+            waves.on_quiet, waves.on_break = self._publish_finished, self.stop
 
     def seed_fingerprint(self) -> str | None:
         """Identify this call's seeds, in their order; None when it did not read them all."""
         return self._seeds_read.hexdigest()[:16] if self.progress.all_read else None
 
     def stop(self, reason: AgentInstructError | None = None) -> None:
-        """Ask nothing new; questions in flight come back and are kept."""
+        """Ask nothing new; questions in flight come back and are kept. Without a reason, batches are not waited for."""
         first = self.stopped is None
-        self.stopped = self.stopped or reason or RunStopped("the run was interrupted; the same command resumes it")
+        self.stopped = self.stopped or reason or RunStopped(f"the run was interrupted; {how_to_resume(self.waves)}")
         self.stack.stop()
+        if self.waves is not None:
+            self.waves.stop(leave=reason is None)
         if first:
             self._on_stop(self.stopped)
 
     async def execute(self) -> Counts:
         """Run to the end, the target or the stop, and publish; what stopped the run is then in `stopped`."""
         await self.journal.set_meta("calls", str(self._call))
+        async with self.waves or nullcontext():
+            return await self._execute()
+
+    async def _execute(self) -> Counts:
         await self.journal.begin_scope(self._conditions)
         work = self._work()
         while True:
             await self._dispatch(work)
+            self.stopped = self.stopped or (still_waiting(self.waves, self.options.out) if self.waves else None)
             await self._run_unjustified_again()
-            with writing(self.options.out):
-                counts = publish(
-                    self.options.out, settle(self.journal), tools=self.journal.uses_tools(), target=self.options.target
-                )
+            counts = self._publish()
             if self._wanted is None or self.options.target is None or self.stopped:
                 return counts
             if counts.pairs >= self.options.target or self.progress.all_read:
@@ -129,14 +140,28 @@ class Run:
             # what was finished holds duplicates across seeds
             self._wanted = self.progress.pairs + self.options.target - counts.pairs
 
+    def _publish(self) -> Counts:
+        options = self.options
+        with writing(options.out):
+            return publish(options.out, settle(self.journal), tools=self.journal.uses_tools(), target=options.target)
+
+    def _publish_finished(self) -> None:
+        """Publish between waves, which may be hours apart, what has been finished since the last time."""
+        finished = self.progress.done - self.progress.reused
+        if finished > self._published and not self.stopped:
+            self._publish()
+            self._published = finished
+
     async def _dispatch(self, work: AsyncIterator[_Work]) -> None:
-        slots = asyncio.Semaphore(self.options.teacher.concurrency)
+        waves = self.waves
+        slots = asyncio.Semaphore(waves.options.size if waves else self.options.teacher.concurrency)
         try:
             while True:
                 await slots.acquire()
                 if self.stopped or self._enough():
                     break
-                each = await anext(work, None)
+                with waves.busy() if waves else nullcontext():
+                    each = await anext(work, None)
                 if each is None:
                     self.progress.all_read = not self.stopped
                     break
@@ -263,7 +288,7 @@ class Run:
             run_seed=self.options.run_seed,
             prompts=work.skill.prompts,
             teachers=self.stack.teachers,
-            recorder=CountingRecorder(self.journal, work.item, self.progress),
+            recorder=CountingRecorder(self.journal, work.item, self.progress, self.waves),
             claim=claim or (lambda key: self.journal.claim(key, work.item)),
             span=span,
         )

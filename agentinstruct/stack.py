@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from autogen_core.models import ChatCompletionClient
 from pydantic import JsonValue
 
 from agentinstruct.errors import ConfigurationError, TeacherFailing
 from agentinstruct.options import TeacherOptions
+from agentinstruct.teacher.batch.desk import Desk
 from agentinstruct.teacher.budget import Cost, Ledger
 from agentinstruct.teacher.layer import identity_of
-from agentinstruct.teacher.prices import PICODOLLARS, Prices, Usage
+from agentinstruct.teacher.prices import PICODOLLARS, Prices, Usage, by_batch
 from agentinstruct.teacher.spec import open_client
 from agentinstruct.teacher.stack import Protected
 from agentinstruct.teacher.state import State
@@ -35,16 +36,32 @@ def _check_settings(options: TeacherOptions, specs: Iterable[str | ChatCompletio
 
 
 class TeacherStack:
-    """All teachers of a run by role, `""` for everyone else's; `spent` is what earlier calls have used."""
+    """All teachers of a run by role, `""` for everyone else's; `spent` is what earlier calls have used.
 
-    def __init__(self, options: TeacherOptions, *, spent: Usage) -> None:
+    With a `desk` they park their questions there; `keyless` ones need no key, since nobody sends them. `answers` finds
+    what was brought in for a question, by its id.
+    """
+
+    def __init__(
+        self,
+        options: TeacherOptions,
+        *,
+        spent: Usage,
+        desk: Desk | None = None,
+        answers: Callable[[str], str | None] | None = None,
+        keyless: bool = False,
+    ) -> None:
+        self._desk = desk
+        self._answers = answers
+        self._keyless = keyless
         self.prices = Prices.load(options.prices)
         self._switch = Switch()
         self._most_failing = options.max_error_rate
         self.ledger = self._open_ledger(options, spent)
         specs = {"": options.teacher, **options.roles}
         _check_settings(options, specs.values())
-        self.teachers: dict[str, Protected] = {role: self._open(spec, options) for role, spec in specs.items()}
+        self._live: dict[str, Protected] = {}
+        self.teachers = {role: self._open(role, spec, options) for role, spec in specs.items()}
 
     def _open_ledger(self, options: TeacherOptions, spent: Usage) -> Ledger | None:
         if options.budget is None and options.budget_tokens is None:
@@ -57,32 +74,54 @@ class TeacherStack:
         money = round(sum(self.prices.total({model: used}) or 0 for model, used in usage.items()) * PICODOLLARS)
         return Cost(tokens=tokens, money=money)
 
-    def _open(self, spec: str | ChatCompletionClient, options: TeacherOptions) -> Protected:
+    def _open(self, role: str, spec: str | ChatCompletionClient, options: TeacherOptions) -> ChatCompletionClient:
         client = open_client(
-            spec, base_url=options.base_url, sampling=options.sampling, concurrency=options.concurrency
+            spec,
+            base_url=options.base_url,
+            sampling=options.sampling,
+            concurrency=options.concurrency,
+            keyless=self._keyless,
         )
-        model = str(identity_of(client).get("model", ""))
-        return Protected(
+        if self._desk is not None:
+            return self._park(client, self._desk)
+        price = self.prices.of(str(identity_of(client).get("model", "")))
+        live = self._live[role] = Protected(
             client,
             concurrency=options.concurrency,
             requests_per_minute=options.requests_per_minute,
             tokens_per_minute=options.tokens_per_minute,
             ledger=self.ledger,
-            price=self.prices.of(model),
+            price=price,
             switch=self._switch,
         )
+        if self._answers is None:
+            return live
+        from agentinstruct.teacher.batch.brought import with_answers  # imports the openai package
+
+        return with_answers(live, client, self._answers, ledger=self.ledger, price=price)
+
+    def _park(self, client: ChatCompletionClient, desk: Desk) -> ChatCompletionClient:
+        from agentinstruct.teacher.batch.parked import ParkedTeacher  # imports the openai package
+
+        price = self.prices.of(by_batch(str(identity_of(client).get("model", ""))))
+        return ParkedTeacher(client, desk, ledger=self.ledger, price=price)
+
+    @property
+    def parks(self) -> bool:
+        """Whether questions wait at a desk instead of being sent."""
+        return self._desk is not None
 
     def identities(self) -> dict[str, dict[str, JsonValue]]:
         """Return what decides each role's answers; it holds no key."""
         return {role: identity_of(teacher) for role, teacher in self.teachers.items()}
 
     def states(self) -> dict[str, State]:
-        """Return how each role's teacher is doing."""
-        return {role: teacher.state() for role, teacher in self.teachers.items()}
+        """Return how each role's teacher is doing, of those that are asked live."""
+        return {role: teacher.state() for role, teacher in self._live.items()}
 
     def failing(self) -> TeacherFailing | None:
         """Return the error of a teacher that fails too often for the run to go on, where there is one."""
-        for role, teacher in self.teachers.items():
+        for role, teacher in self._live.items():
             if told := teacher.retry.outcomes.failing(self._most_failing):
                 whose = f"the teacher of {role}: " if role else ""
                 return TeacherFailing(

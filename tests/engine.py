@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, ParamSpec, Unpack
 
 import pyarrow.parquet as pq
 from autogen_core.models import CreateResult, LLMMessage, ModelInfo, RequestUsage, SystemMessage, UserMessage
@@ -17,7 +19,18 @@ from agentinstruct.teacher.offline import answer
 from agentinstruct.teacher.offline.material import Material
 from tests.teacher.scripted import ScriptedClient
 
+Given = ParamSpec("Given")
 Reply = str | dict[str, Any] | CreateResult | Exception
+
+
+def awaited(test: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
+    """Make a test of a coroutine function, run in a loop of its own."""
+
+    @functools.wraps(test)
+    def run(*args: Given.args, **options: Given.kwargs) -> None:
+        asyncio.run(test(*args, **options))
+
+    return run
 
 
 class Question:

@@ -1,4 +1,4 @@
-"""A real server on loopback that speaks OpenAI's chat completions, answers as told, and fails as told.
+"""A real server on loopback that speaks OpenAI's chat completions and batches, answers as told, and fails as told.
 
 In a test: the fixture `openai_server`, or `with OpenAIServer(answer) as server: … server.base_url …`.
 As a process that outlives a killed client: `python -m tests.openai_server --latency 0.1`, which prints its base URL;
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gzip
-import hashlib
 import importlib
 import json
 import random
@@ -26,6 +25,9 @@ from email.utils import formatdate
 from typing import Any, Literal
 
 from aiohttp import web
+
+from tests.batch_api import BatchAPI
+from tests.batch_file import fingerprint
 
 Answer = Callable[[dict[str, Any]], str | dict[str, Any]]
 """Gets the request's JSON and returns the reply's content, or the whole `message`."""
@@ -100,15 +102,17 @@ class OpenAIServer:
         port: int = 0,
     ) -> None:
         self.answer = answer
+        self.batches = BatchAPI(self)
         self.fail(faults)
         self.latency, self.jitter, self.key, self.port = latency, jitter, key, port
         self.reply_headers: ReplyHeaders = lambda _request, _fault: {}
         self.requests: list[dict[str, Any]] = []
+        """Every question, whether sent by itself or in a batch."""
         self.headers: list[dict[str, str]] = []
         self.arrivals: list[float] = []
         """Monotonic seconds."""
         self.bodies: Counter[str] = Counter()
-        """How often each distinct body came, by its hash."""
+        """How often each distinct question came, by its hash."""
         self.answered = 0
         self.billed = {"prompt_tokens": 0, "completion_tokens": 0}
         """The tokens of every reply that was made, whether it arrived or not."""
@@ -137,7 +141,7 @@ class OpenAIServer:
 
     def stats(self) -> dict[str, Any]:
         return {
-            "requests": len(self.arrivals),
+            "requests": len(self.requests),
             "distinct": len(self.bodies),
             "duplicates": self.duplicates,
             "answered": self.answered,
@@ -145,6 +149,7 @@ class OpenAIServer:
             "in_flight": self.in_flight,
             "in_flight_max": self.in_flight_max,
             "arrivals": self.arrivals,
+            "batches": self.batches.stats(),
         }
 
     def __enter__(self) -> OpenAIServer:
@@ -165,6 +170,7 @@ class OpenAIServer:
         for path in ("/v1/chat/completions", "/openai/deployments/{deployment}/chat/completions"):
             app.router.add_post(path, self._complete)
         app.router.add_get("/stats", self._tell)
+        self.batches.add_routes(app.router)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=4096)
@@ -182,36 +188,53 @@ class OpenAIServer:
         return web.json_response(self.stats())
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
-        raw = await request.read()
-        question = json.loads(raw)
+        question = json.loads(await request.read())
         number = len(self.arrivals)
         self.arrivals.append(time.monotonic())
-        self.requests.append(question)
         self.headers.append(dict(request.headers))
-        self.bodies[hashlib.sha256(raw).hexdigest()] += 1
+        self.count(question)
         self.in_flight += 1
         self.in_flight_max = max(self.in_flight_max, self.in_flight)
         try:
             if self.latency or self.jitter:
                 await asyncio.sleep(self.latency + self._random.uniform(0, self.jitter))
-            return await self._reply(request, question, self._faults(number, question))
+            return await self._answer(request, question, self._faults(number, question))
         finally:
             self.in_flight -= 1
 
-    async def _reply(self, request: web.Request, question: dict[str, Any], fault: Fault | None) -> web.StreamResponse:
-        if self.key is not None and request.headers.get("Authorization") != f"Bearer {self.key}":
-            shown = request.headers.get("Authorization", "")
-            fault = Fault(status=401, code="invalid_api_key", message=f"Incorrect API key provided: {shown}")
+    def count(self, question: dict[str, Any]) -> None:
+        self.requests.append(question)
+        self.bodies[fingerprint(question)] += 1
+
+    def refusal(self, request: web.Request) -> Fault | None:
+        """Return what a request with another key than the server's gets."""
+        shown = request.headers.get("Authorization", "")
+        if self.key is None or shown == f"Bearer {self.key}":
+            return None
+        return Fault(status=401, code="invalid_api_key", message=f"Incorrect API key provided: {shown}")
+
+    async def _answer(self, request: web.Request, question: dict[str, Any], fault: Fault | None) -> web.StreamResponse:
+        fault = self.refusal(request) or fault
+        headers = self.reply_headers(question, fault)
+        if fault is not None and fault.kind == "status":
+            return await self.reply(request, b"", fault, headers)
+        return await self.reply(request, json.dumps(self.complete(question, fault)).encode(), fault, headers)
+
+    async def reply(
+        self, request: web.Request, body: bytes, fault: Fault | None, headers: Mapping[str, str] | None = None
+    ) -> web.StreamResponse:
+        """Send a body, or what becomes of it."""
         if fault is not None and fault.kind == "status":
             error = {"message": fault.message, "type": "error", "param": None, "code": fault.code}
-            told = {**self.reply_headers(question, fault), **fault.headers}
-            return web.json_response({"error": error}, status=fault.status, headers=told)
+            return web.json_response(
+                {"error": error}, status=fault.status, headers={**(headers or {}), **fault.headers}
+            )
         if fault is not None and fault.kind in _WIRE_FAULTS:
-            return await _WIRE_FAULTS[fault.kind](request, json.dumps(self._body(question, None)).encode(), fault)
-        told = dict(self.reply_headers(question, fault))
-        return web.json_response(self._body(question, fault), headers=told)
+            return await _WIRE_FAULTS[fault.kind](request, body, fault)
+        return web.Response(body=body, content_type="application/json", headers=headers)
 
-    def _body(self, question: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
+    def complete(self, question: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
+        """Make and bill a reply's body."""
         given = self.answer(question)
         message = {"role": "assistant", "content": given} if isinstance(given, str) else {"role": "assistant", **given}
         content = message.get("content") or ""
@@ -361,11 +384,13 @@ def _main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--jitter", type=float, default=0.0)
+    parser.add_argument("--batch-seconds", type=float, default=0.0)
     parser.add_argument("--answer", default="tests.openai_server:echo", help="module:function, request JSON to content")
     options = parser.parse_args()
     module, _, name = options.answer.partition(":")
     answer: Answer = getattr(importlib.import_module(module), name)
     with OpenAIServer(answer, latency=options.latency, jitter=options.jitter, port=options.port) as server:
+        server.batches.seconds = options.batch_seconds
         print(server.base_url, flush=True)
         sys.stdin.read()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def test_the_server_runs_as_a_process_and_tells_its_counts() -> None:
-    command = [sys.executable, "-m", "tests.openai_server"]
+    command = [sys.executable, "-m", "tests.openai_server", "--batch-seconds", "0.1"]
     root = Path(__file__).parents[1]
     with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -24,4 +24,5 @@ def test_the_server_runs_as_a_process_and_tells_its_counts() -> None:
             stats = json.load(reply)
         process.communicate("")
     assert (stats["requests"], stats["distinct"], stats["duplicates"]) == (2, 1, 1)
+    assert stats["batches"]["lines_asked"] == 0
     assert process.returncode == 0

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from agentinstruct.cli import flows
+from agentinstruct.cli import batch, flows
 from agentinstruct.cli.exits import exit_code, sentence
 from agentinstruct.cli.looking import estimate, export, journal, preview
 from agentinstruct.cli.making import generate, recover, status
@@ -28,6 +28,7 @@ app = typer.Typer(
 for _verb in (generate, status, recover, journal, preview, estimate, export):
     app.command()(_verb)
 app.add_typer(flows.app)
+app.add_typer(batch.app)
 _debug = False
 
 

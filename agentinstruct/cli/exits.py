@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from agentinstruct.errors import AgentInstructError, BudgetExceeded, ConfigurationError, RunStopped, TeacherRefused
+from agentinstruct.errors import (
+    AgentInstructError,
+    BudgetExceeded,
+    ConfigurationError,
+    QuestionsWait,
+    RunStopped,
+    TeacherRefused,
+)
 
-DONE, FAILED_ITEMS, USAGE, OVER_BUDGET, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED_ITEMS, USAGE, OVER_BUDGET, QUESTIONS_WAIT, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
 def sentence(error: Exception) -> str:
@@ -21,6 +28,8 @@ def exit_code(error: Exception) -> int:
     match error:
         case BudgetExceeded():
             return OVER_BUDGET
+        case QuestionsWait():
+            return QUESTIONS_WAIT
         case RunStopped():
             return INTERRUPTED
         case ConfigurationError() | TeacherRefused() | OSError():

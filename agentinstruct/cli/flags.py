@@ -56,6 +56,16 @@ TextColumn = Annotated[str | None, typer.Option(help="The column that holds the 
 AnswerColumn = Annotated[str | None, typer.Option(help="The column that holds the answer, for math problems.")]
 Split = Annotated[str, typer.Option(help="The split of an hf: dataset.")]
 Config = Annotated[str | None, typer.Option(help="The configuration of an hf: dataset.")]
+Batch = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WAY",
+        help="Ask by batch, at its price: openai (the teacher's own batch API), or export (questions and answers go by "
+        "`batch export` and `batch import`).",
+    ),
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Questions in one batch, and items in flight, at most.")]
+Poll = Annotated[float, typer.Option(min=0.01, help="Seconds between looks at a batch.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Otel = Annotated[
     bool, typer.Option("--otel", help="Send OpenTelemetry spans by OTLP to where the OTEL_* environment says.")

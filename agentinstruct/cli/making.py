@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -48,6 +48,9 @@ def generate(
     budget_tokens: flags.BudgetTokens = None,
     max_error_rate: flags.MaxErrorRate = 0.5,
     prices: flags.Prices = None,
+    batch: flags.Batch = None,
+    batch_size: flags.BatchSize = 10_000,
+    poll: flags.Poll = 30.0,
     limit: flags.Limit = None,
     target: flags.Target = None,
     seed: flags.RunSeed = 0,
@@ -69,7 +72,7 @@ def generate(
 
     --json prints one event a line; see `agentinstruct.view.events`.
     """
-    from agentinstruct.options import RunOptions, TeacherOptions
+    from agentinstruct.options import BatchOptions, RunOptions, TeacherOptions
     from agentinstruct.teacher.spec import Sampling
 
     with events_on_stdout(as_json) as events, tracer_to_collector(otel) as tracer:
@@ -104,6 +107,7 @@ def generate(
             run_seed=seed,
             limit=limit,
             target=target,
+            batch=BatchOptions(via=cast(Any, batch), size=batch_size, poll=poll) if batch else None,
             tracer=tracer,
         )
         summary = asyncio.run(_generate(options, events))
@@ -170,7 +174,8 @@ def _stopping(run: Run, console: Console) -> Iterator[None]:
 
     def let_finish() -> None:
         run.stop()
-        console.print("stopping: calls in flight are let finish; once more leaves at once")
+        told = "calls in flight are let finish; once more leaves at once"
+        console.print(f"stopping: {'batches that are out go on at the provider' if run.waves else told}")
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         nonlocal asked

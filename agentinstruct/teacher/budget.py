@@ -61,8 +61,8 @@ class Ledger:
         self._granted = Cost()
         self._granting = asyncio.Lock()
 
-    def resume(self, lost: Cost, grant: Grant) -> None:
-        """Count `lost` as spent too; from now on nothing is sent before `grant` has vouched for what it may cost."""
+    def resume(self, lost: Cost, grant: Grant | None) -> None:
+        """Count `lost` as spent too; nothing is sent from now on before `grant`, if any, has vouched for its cost."""
         self._spent, self._lost = self._spent.plus(lost), lost
         self._grant = grant
 

@@ -33,7 +33,14 @@ class Endpoint:
     account: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def find(cls, base_url: str | None, *, api_version: str | None = None, key_variable: str | None = None) -> Endpoint:
+    def find(
+        cls,
+        base_url: str | None,
+        *,
+        api_version: str | None = None,
+        key_variable: str | None = None,
+        keyless: bool = False,
+    ) -> Endpoint:
         """Complete what was given from the environment; raises `ConfigurationError` that says what to set."""
         azure = api_version is not None
         variable = key_variable or ("AZURE_OPENAI_API_KEY" if azure else "OPENAI_API_KEY")
@@ -49,7 +56,7 @@ class Endpoint:
             raise ConfigurationError(f"the base URL {public_url(url)} must hold no user: give the key in {variable}")
         key = _from_environment(variable, "key")
         told = {header: _from_environment(name, "name") for name, header in _ACCOUNT.items()}
-        if not key and (azure or key_variable or _is_openai(url)):
+        if not key and not keyless and (azure or key_variable or _is_openai(url)):
             raise ConfigurationError(
                 f"no key for {public_url(url)}: set the environment variable {variable}, "
                 "or give --base-url for a server that needs none"
@@ -97,11 +104,21 @@ class Endpoint:
             query.append(f"api-version={quote(self.api_version, safe='')}")
         return urlunsplit((parts.scheme, parts.netloc, f"{path}/chat/completions", "&".join(query), ""))
 
-    def connect(self, *, concurrency: int, timeout: float) -> openai.AsyncOpenAI:
-        """Open OpenAI's own client, for files and batches; it takes half a second to import."""
+    def connect(self, *, concurrency: int, timeout: float, whole_files: bool = False) -> openai.AsyncOpenAI:
+        """Open OpenAI's own client, for files and batches; it takes half a second to import.
+
+        For `whole_files` no body is too long: whoever asks reads it piece by piece.
+        """
         from agentinstruct.teacher.official import open_official
 
-        return open_official(self.url, self.key, api_version=self.api_version, concurrency=concurrency, timeout=timeout)
+        return open_official(
+            self.url,
+            self.key,
+            api_version=self.api_version,
+            concurrency=concurrency,
+            timeout=timeout,
+            whole_files=whole_files,
+        )
 
 
 def _from_environment(variable: str, kind: str) -> str:

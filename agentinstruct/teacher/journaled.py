@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, Unpack
+from typing import Any, Protocol, Unpack, cast
 
 from autogen_core import FunctionCall, Image
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, RequestUsage
@@ -40,6 +40,14 @@ class Exchange:
     completion_tokens: int
 
 
+class Asking(Protocol):
+    """A teacher that must know which question it is asked, since the answer may come to another process."""
+
+    def asking(self, question: str) -> ChatCompletionClient:
+        """Return the client that asks the question of this id, once."""
+        ...
+
+
 class Recorder(Protocol):
     """One item's memory of what it asked."""
 
@@ -49,6 +57,10 @@ class Recorder(Protocol):
 
     async def record(self, exchange: Exchange) -> None:
         """Keep `exchange`; return only when it would survive a crash."""
+        ...
+
+    def question(self, key: str) -> str:
+        """Return the id of the question `key` in the whole run: items that ask the same have the same keys."""
         ...
 
 
@@ -119,8 +131,11 @@ class Journaled(Layer):
     async def _ask(
         self, key: str, request: dict[str, Any], messages: Sequence[LLMMessage], options: RequestOptions, call: Span
     ) -> CreateResult:
+        inner = self.inner
+        if hasattr(inner, "asking"):
+            inner = cast(Asking, inner).asking(self._recorder.question(key))
         try:
-            result = await self.inner.create(messages, **options)
+            result = await inner.create(messages, **options)
         except Rejected as rejected:  # a refusal was paid for as well, and would be given again
             await self._record(key, request, json.dumps({"reason": rejected.reason, "detail": rejected.detail}))
             raise

@@ -12,7 +12,7 @@ from agentinstruct.teacher.connection import check_coding, check_size
 
 
 def open_official(
-    url: str, key: str, *, api_version: str | None, concurrency: int, timeout: float
+    url: str, key: str, *, api_version: str | None, concurrency: int, timeout: float, whole_files: bool
 ) -> openai.AsyncOpenAI:
     """Open the client with a pool of its own; no connection is made before the first call."""
     limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency, keepalive_expiry=60.0)
@@ -25,12 +25,16 @@ def open_official(
             timeout=timeout,
             limits=limits,
             follow_redirects=False,  # the questions, and Azure's key, would travel on to wherever it says
-            event_hooks={"response": [_cap]},
+            event_hooks={"response": [_uncompressed if whole_files else _cap]},
         ),
     }
     if api_version is not None:
         return openai.AsyncAzureOpenAI(azure_endpoint=url, api_version=api_version, api_key=key, **common)
     return openai.AsyncOpenAI(base_url=url, api_key=key, **common)
+
+
+async def _uncompressed(response: httpx2.Response) -> None:
+    check_coding(response.headers)
 
 
 async def _cap(response: httpx2.Response) -> None:

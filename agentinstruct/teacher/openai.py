@@ -40,7 +40,8 @@ class OpenAITeacher(ChatCompletionClient):
     The key comes from the environment (`key_variable`, else OPENAI_API_KEY or AZURE_OPENAI_API_KEY) and is never shown.
     `api_version` makes it an Azure teacher, whose `model` is the deployment and whose `base_url` is the resource.
     `timeout` bounds a whole attempt in seconds, however slowly bytes arrive. `max_tokens` bounds the reply; what is
-    None is not sent. `extra_body` is merged into each request. It serves one event loop at a time.
+    None is not sent. `extra_body` is merged into each request. It serves one event loop at a time. A `keyless`
+    one does without a key, for questions that others send.
     """
 
     component_type = "model"
@@ -59,8 +60,9 @@ class OpenAITeacher(ChatCompletionClient):
         timeout: float = 300.0,
         concurrency: int = 64,
         extra_body: Mapping[str, JsonValue] | None = None,
+        keyless: bool = False,
     ) -> None:
-        self._endpoint = Endpoint.find(base_url, api_version=api_version, key_variable=key_variable)
+        self._endpoint = Endpoint.find(base_url, api_version=api_version, key_variable=key_variable, keyless=keyless)
         self._model = model
         self._timeout = timeout
         self._connection = Connection(self._endpoint.url, self._endpoint.headers, concurrency=concurrency)
@@ -83,6 +85,16 @@ class OpenAITeacher(ChatCompletionClient):
     def __repr__(self) -> str:
         return f"OpenAITeacher({self._model!r}, base_url={self._endpoint.shown!r})"
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the questions go."""
+        return self._endpoint
+
+    @property
+    def model(self) -> str:
+        """The model, or the deployment, that is asked."""
+        return self._model
+
     def identity(self) -> dict[str, JsonValue]:
         """Return client, model, endpoint and sampling."""
         return self._identity
@@ -93,16 +105,31 @@ class OpenAITeacher(ChatCompletionClient):
         Raises `TeacherUnavailable` for what another try may cure, `TeacherRefused` for what stops the run, `Rejected`
         for a question this teacher will not answer, and `ConfigurationError` for messages with images.
         """
-        extra = options.get("extra_create_args", {})
-        body = {"model": self._model, **self._sampling, **request_body(messages, options), **self._extra_body, **extra}
-        if "max_tokens" in body:
-            body[self._length_name] = body.pop("max_tokens")
-        outcome = await cancellable(self._attempt(body), options.get("cancellation_token"))
+        outcome = await cancellable(self._attempt(self.body(messages, options)), options.get("cancellation_token"))
         if isinstance(outcome, AgentInstructError):
             raise outcome
         self._usage.prompt_tokens += outcome.usage.prompt_tokens
         self._usage.completion_tokens += outcome.usage.completion_tokens
         return outcome
+
+    def body(self, messages: Sequence[LLMMessage], options: RequestOptions) -> dict[str, Any]:
+        """Return the whole request as it goes out, whichever way it does; raises `ConfigurationError` on images."""
+        extra = options.get("extra_create_args", {})
+        body = {"model": self._model, **self._sampling, **request_body(messages, options), **self._extra_body, **extra}
+        if "max_tokens" in body:
+            body[self._length_name] = body.pop("max_tokens")
+        return body
+
+    def read(self, status: int, reply: object) -> CreateResult:
+        """Read a reply that came another way than `create`; raises what `create` raises."""
+        if not 200 <= status < 300:
+            raise self.failure(status, reply, {})
+        try:
+            return result_of(reply)
+        except Rejected as error:
+            raise Rejected(error.reason, self._endpoint.scrub(error.detail)) from None
+        except TeacherUnavailable as error:
+            raise TeacherUnavailable(self._endpoint.scrub(str(error))) from None
 
     async def create_stream(
         self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]
@@ -146,10 +173,14 @@ class OpenAITeacher(ChatCompletionClient):
         if 200 <= reply.status < 300:
             result, rates = result_of(said), Rates.told(reply.headers)
             return result if rates is None else RatedResult(**dict(result), rates=rates)
+        return self.failure(reply.status, said, reply.headers)
+
+    def failure(self, status: int, said: object, headers: Mapping[str, str]) -> AgentInstructError:
+        """Return the error that a reply with an error status means, without keys in it."""
         return failure_of(
-            reply.status,
+            status,
             self._scrubbed(said),
-            reply.headers,
+            headers,
             model=self._model,
             endpoint=self._endpoint.shown,
             key_variable=self._endpoint.key_variable,

@@ -17,6 +17,7 @@ PICODOLLARS = 10**12
 Usage = dict[str, tuple[int, int, int]]
 """Calls, prompt tokens and completion tokens by model."""
 _MOST_DOLLARS = 1e9
+_BY_BATCH = " (batch)"
 SHIPPED = Path(__file__).with_name("prices.toml")
 
 
@@ -27,10 +28,17 @@ class Price(BaseModel):
 
     input: float = Field(ge=0, le=_MOST_DOLLARS)
     output: float = Field(ge=0, le=_MOST_DOLLARS)
+    batch: float | None = Field(default=None, ge=0, le=1)
+    """What part of that a question asked by batch costs, where that is known; else as much."""
     as_of: date | None = None
 
+    def at_batch(self) -> Price:
+        """Return the price of the same questions asked by batch."""
+        part = 1.0 if self.batch is None else self.batch
+        return Price(input=self.input * part, output=self.output * part, as_of=self.as_of)
+
     def picodollars(self, usage: RequestUsage) -> int:
-        """Return the exact cost of `usage`, without rebates for cached prompts or batches."""
+        """Return the exact cost of `usage`, without rebates for cached prompts."""
         return usage.prompt_tokens * round(self.input * 10**6) + usage.completion_tokens * round(self.output * 10**6)
 
     def dollars(self, usage: RequestUsage) -> float:
@@ -44,12 +52,14 @@ class _Entry(BaseModel):
     models: list[str]
     input: float = Field(ge=0, le=_MOST_DOLLARS)
     output: float = Field(ge=0, le=_MOST_DOLLARS)
+    batch: float | None = Field(default=None, ge=0, le=1)
 
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     as_of: date | None = None
+    batch: float | None = Field(default=None, ge=0, le=1)
     price: list[_Entry]
 
 
@@ -62,12 +72,15 @@ class Prices:
     @classmethod
     def load(cls, own: Path | None = None) -> Prices:
         """Read the shipped prices, with those of the file `own` before them."""
-        files = [SHIPPED] if own is None else [own, SHIPPED]
-        return cls(tuple(entry for file in files for entry in _read(file)))
+        shipped = _read(SHIPPED)
+        tables = [shipped] if own is None else [_read(own), shipped]
+        return cls(tuple(entry for table in tables for entry in _entries(table, shipped.batch)))
 
     def of(self, model: str) -> Price | None:
-        """Return the price of `model`, or None where none is known."""
-        return next((price for pattern, price in self.entries if fnmatchcase(model, pattern)), None)
+        """Return the price of `model`, also as `by_batch` names it, or None where none is known."""
+        name = model.removesuffix(_BY_BATCH)
+        price = next((price for pattern, price in self.entries if fnmatchcase(name, pattern)), None)
+        return price.at_batch() if price and name != model else price
 
     def total(self, usage: Usage) -> float | None:
         """Return what `usage` costs in dollars, or None when the price of a model in it is not known."""
@@ -80,15 +93,32 @@ class Prices:
         return total
 
 
-def _read(file: Path) -> list[tuple[str, Price]]:
+def by_batch(model: str) -> str:
+    """Return the name under which a journal counts what `model` was asked by batch: it has another price."""
+    return f"{model}{_BY_BATCH}"
+
+
+def _read(file: Path) -> _Table:
     try:
-        table = _Table.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        return _Table.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigurationError(f"cannot read the price file {file}: {error.strerror}") from error
     except (ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"the price file {file} is malformed: {error}") from error
+
+
+def _entries(table: _Table, batch: float | None) -> list[tuple[str, Price]]:
+    usual = batch if table.batch is None else table.batch
     return [
-        (pattern, Price(input=entry.input, output=entry.output, as_of=table.as_of))
+        (
+            pattern,
+            Price(
+                input=entry.input,
+                output=entry.output,
+                batch=usual if entry.batch is None else entry.batch,
+                as_of=table.as_of,
+            ),
+        )
         for entry in table.price
         for pattern in entry.models
     ]

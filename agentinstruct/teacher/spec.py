@@ -32,6 +32,7 @@ def open_client(
     base_url: str | None = None,
     sampling: Sampling | None = None,
     concurrency: int = 64,
+    keyless: bool = False,
 ) -> ChatCompletionClient:
     """Return the bare client that `spec` names; any AutoGen client is taken as it is.
 
@@ -54,6 +55,7 @@ def open_client(
             max_tokens=sampling.max_tokens,
             timeout=sampling.timeout,
             concurrency=concurrency,
+            keyless=keyless,
         )
     if spec == "offline":
         from agentinstruct.teacher.offline import OfflineTeacher

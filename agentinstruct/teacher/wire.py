@@ -108,7 +108,7 @@ def result_of(reply: object) -> CreateResult:
         raise Rejected("content_filter", "the teacher's content filter stopped the reply")
     if refusal := message.get("refusal"):
         raise Rejected("refused", _shortened(refusal))
-    text = message.get("content") or ""
+    text = "" if (content := message.get("content")) is None else content
     calls = _calls(message.get("tool_calls"))
     if not isinstance(text, str):
         raise TeacherUnavailable(f"the teacher's reply is no text: {_shortened(text)}")

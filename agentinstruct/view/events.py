@@ -7,6 +7,8 @@
 - `skipped`: a source that was passed over: `source`, `reason`.
 - `item`: one item ended: `state` (`done` or `failed`), `flow`, `seed`, `pairs`, `rejections` by reason, `error` (its
   last line). Items that an earlier call finished have no event. An item may end twice; then the last event counts.
+- `wave`, in a run asked by batch: a wave was `submitted` or is `done` (`state`): its `batch` and `place` at the
+  provider, how the batch `ended`, `questions`, and how many were `answered`.
 - `progress`, every ten seconds: the figures so far, and in `teachers`, by role, what each teacher does and waits for.
 - `stopping`: the run ends early: `type` and `message` of what stopped it. Calls in flight are still let finish.
 - `unused`: seeds of a `kind` that no chosen flow takes: `seeds`, and `named`, the first of them.

@@ -13,10 +13,12 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from agentinstruct.outing import Outing
 from agentinstruct.progress import Progress
 from agentinstruct.run import Run
 from agentinstruct.view.events import Events
 from agentinstruct.view.words import printable_line
+from agentinstruct.waves import Waves
 
 _LIVE_EVERY = 0.25
 _LINE_EVERY = 10.0
@@ -40,7 +42,29 @@ def _figures(run: Run) -> dict[str, object]:
         "dollars": run.stack.prices.total(progress.usage),
         "seconds": round(seconds, 1),
         "seconds_left": _seconds_left(progress, seconds),
+        **(_waves(run.waves) if run.waves else {}),
     }
+
+
+def _waves(waves: Waves) -> dict[str, object]:
+    """Return what a run asked by batch waits for."""
+    return {
+        "questions_waiting": waves.waiting,
+        "batches": [
+            {"batch": outing.wave.batch, "state": outing.seen.state, "done": outing.seen.done, "of": outing.questions}
+            for outing in waves.out.values()
+        ],
+        "trouble": waves.trouble,
+    }
+
+
+def _waves_row(waves: Waves) -> str:
+    out = [f"{outing.wave.batch or 'a batch'} {outing.seen.state}" for outing in waves.out.values()]
+    done = sum(outing.seen.done for outing in waves.out.values())
+    of = sum(outing.questions for outing in waves.out.values())
+    words = f"{waves.waiting} questions wait; {', '.join(out[:3]) or 'none is out'}{', …' if len(out) > 3 else ''}"
+    words += f": {done} of {of} done" if out else ""
+    return printable_line(f"{words} ({waves.trouble})" if waves.trouble else words)
 
 
 def _seconds_left(progress: Progress, seconds: float) -> float | None:
@@ -76,6 +100,8 @@ def _block(run: Run) -> Table:
     table.add_row("calls", f"{figures['calls']} ({figures['calls_a_second']} a second)")
     tokens = f"{figures['prompt_tokens']} in, {figures['completion_tokens']} out"
     table.add_row("tokens", tokens if dollars is None else f"{tokens}, ${dollars:.4f}")
+    if run.waves is not None:
+        table.add_row("batches", escape(_waves_row(run.waves)))
     table.add_row("time", f"{figures['seconds']} s" + (f", about {left} s left" if left is not None else ""))
     for who, what in _unusual(run):
         table.add_row(escape(who), escape(what))
@@ -101,6 +127,19 @@ async def shown(run: Run, console: Console, events: Events) -> AsyncIterator[Non
         told += [f"{who}: {what}" for who, what in _unusual(run)]
         console.print(" · ".join(told), markup=False, highlight=False, soft_wrap=True)
 
+    def wave(event: str, outing: Outing) -> None:
+        ended = outing.seen.state if outing.seen.ended else None
+        if events.out:
+            batch, place = outing.wave.batch, outing.wave.place
+            counts = {"questions": outing.questions, "answered": outing.answered}
+            events.tell("wave", state=event, batch=batch, ended=ended, place=place, **counts)
+        else:
+            counted = f"{outing.answered} of {outing.questions} answered" if ended else f"{outing.questions} questions"
+            words = printable_line(f"batch {outing.wave.batch} {ended or event}: {counted}")
+            console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+    if run.waves is not None:
+        run.waves.watch = wave
     async with _every(_LINE_EVERY, line):
         yield
 
