@@ -33,8 +33,9 @@ async def accounted(journal: Journal, stack: TeacherStack) -> AsyncIterator[None
     if stack.ledger is None:
         yield
         return
-    # what a batch may cost is known without: its questions are parked in the journal before they are sent
-    stack.ledger.resume(lost, None if stack.parks else lambda most: _keep(journal, _GRANTED, most))
+    ledger = stack.ledger
+    # A question that is parked is never lost with the process: it is reserved anew when it is asked again.
+    ledger.resume(lost, lambda most: _keep(journal, _GRANTED, ledger.spent if stack.parks else most))
     try:
         yield
     finally:

@@ -60,7 +60,8 @@ class TeacherStack:
         self.ledger = self._open_ledger(options, spent)
         specs = {"": options.teacher, **options.roles}
         _check_settings(options, specs.values())
-        self._live: dict[str, Protected] = {}
+        self._protected: dict[str, Protected] = {}
+        """Those that are asked live."""
         self.teachers = {role: self._open(role, spec, options) for role, spec in specs.items()}
 
     def _open_ledger(self, options: TeacherOptions, spent: Usage) -> Ledger | None:
@@ -82,10 +83,11 @@ class TeacherStack:
             concurrency=options.concurrency,
             keyless=self._keyless,
         )
-        if self._desk is not None:
-            return self._park(client, self._desk)
+        return self._live(role, client, options) if self._desk is None else self._park(client, self._desk)
+
+    def _live(self, role: str, client: ChatCompletionClient, options: TeacherOptions) -> ChatCompletionClient:
         price = self.prices.of(str(identity_of(client).get("model", "")))
-        live = self._live[role] = Protected(
+        protected = self._protected[role] = Protected(
             client,
             concurrency=options.concurrency,
             requests_per_minute=options.requests_per_minute,
@@ -95,10 +97,10 @@ class TeacherStack:
             switch=self._switch,
         )
         if self._answers is None:
-            return live
+            return protected
         from agentinstruct.teacher.batch.brought import with_answers  # imports the openai package
 
-        return with_answers(live, client, self._answers, ledger=self.ledger, price=price)
+        return with_answers(protected, client, self._answers, ledger=self.ledger, price=price)
 
     def _park(self, client: ChatCompletionClient, desk: Desk) -> ChatCompletionClient:
         from agentinstruct.teacher.batch.parked import ParkedTeacher  # imports the openai package
@@ -108,7 +110,7 @@ class TeacherStack:
 
     @property
     def parks(self) -> bool:
-        """Whether questions wait at a desk instead of being sent."""
+        """Whether questions are parked instead of sent."""
         return self._desk is not None
 
     def identities(self) -> dict[str, dict[str, JsonValue]]:
@@ -116,12 +118,12 @@ class TeacherStack:
         return {role: identity_of(teacher) for role, teacher in self.teachers.items()}
 
     def states(self) -> dict[str, State]:
-        """Return how each role's teacher is doing, of those that are asked live."""
-        return {role: teacher.state() for role, teacher in self._live.items()}
+        """Return how each role's teacher is doing, where it is asked live."""
+        return {role: teacher.state() for role, teacher in self._protected.items()}
 
     def failing(self) -> TeacherFailing | None:
         """Return the error of a teacher that fails too often for the run to go on, where there is one."""
-        for role, teacher in self._live.items():
+        for role, teacher in self._protected.items():
             if told := teacher.retry.outcomes.failing(self._most_failing):
                 whose = f"the teacher of {role}: " if role else ""
                 return TeacherFailing(

@@ -61,10 +61,15 @@ class Ledger:
         self._granted = Cost()
         self._granting = asyncio.Lock()
 
-    def resume(self, lost: Cost, grant: Grant | None) -> None:
-        """Count `lost` as spent too; nothing is sent from now on before `grant`, if any, has vouched for its cost."""
+    def resume(self, lost: Cost, grant: Grant) -> None:
+        """Count `lost` as spent too; from now on nothing is sent before `grant` has vouched for what it may cost."""
         self._spent, self._lost = self._spent.plus(lost), lost
         self._grant = grant
+
+    @property
+    def spent(self) -> Cost:
+        """What the calls that ended have cost."""
+        return self._spent
 
     @property
     def committed(self) -> Cost:
@@ -190,7 +195,7 @@ class Budget(Layer):
         except TeacherUnavailable as error:
             actual = worst if error.perhaps_billed else Cost()
             raise
-        except (TeacherRefused, RunStopped):  # the latter is raised before anything is sent
+        except (TeacherRefused, RunStopped):  # the latter is raised before anything is sent, or is out in a batch
             actual = Cost()
             raise
         finally:
