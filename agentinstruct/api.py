@@ -30,6 +30,7 @@ from agentinstruct.intake import all_seeds
 from agentinstruct.journal import Journal
 from agentinstruct.library import Skill, find_flow
 from agentinstruct.manifest import locked, read_manifest, write_card, write_manifest
+from agentinstruct.open_files import allow_connections
 from agentinstruct.options import RunOptions, TeacherOptions
 from agentinstruct.parking import Parking
 from agentinstruct.previews import Tree, preview_item, recorded_trees
@@ -106,6 +107,7 @@ async def run(
     """
     skills = find_flows(options.flows)
     _check_roles(skills, options.teacher)
+    _allow_connections(options.teacher)
     with (
         locked(options.out),
         Journal(options.out / "journal.sqlite") as journal,
@@ -172,6 +174,13 @@ def _check_roles(skills: tuple[Skill, ...], teacher: TeacherOptions) -> None:
             raise ConfigurationError(
                 f"no agent {role!r} that could have a teacher of its own; there are {', '.join(agents)}"
             )
+
+
+def _allow_connections(options: TeacherOptions) -> None:
+    specs = (options.teacher, *options.roles.values())
+    pools = sum(isinstance(spec, str) and spec.startswith(("openai:", "azure:")) for spec in specs)
+    if pools:
+        allow_connections(pools * options.concurrency)
 
 
 def _nothing_found(work: Run) -> SeedError | None:

@@ -1,4 +1,4 @@
-"""Made-up passages for the benchmarks: about 150 words each, all different, the same on every machine."""
+"""Made-up passages for the benchmarks, all different, the same on every machine."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _REASONS = (
 _WORDS = 150
 
 
-def passages(count: int) -> Iterator[str]:
-    """Yield `count` passages."""
+def passages(count: int, *, words: int = _WORDS) -> Iterator[str]:
+    """Yield `count` passages of about `words` words each."""
     for number in range(count):
-        yield _passage(number)
+        yield _passage(number, words)
 
 
-def _passage(number: int) -> str:
+def _passage(number: int, wanted: int) -> str:
     random = Random(number)
     place = random.choice(_PLACES)
     sentences = [f"In the year {1500 + number % 500} the {place} numbered {number} had a {random.choice(_PEOPLE)}."]
     words = len(sentences[0].split())
-    while words < _WORDS:
+    while words < wanted:
         sentence = (
             f"The {random.choice(_PEOPLE)} of the {random.choice(_PLACES)} {random.choice(_DEEDS)} the "
             f"{random.choice(_THINGS)} of room {random.randint(2, 99)} {random.choice(_MANNERS)}, "

@@ -39,7 +39,7 @@ LAYERS: list[set[str]] = [
         "quiet",
         "read_only",
     }
-    | {"options", "authoring", "waves", "outing", "parking", "handover"},
+    | {"open_files", "options", "authoring", "waves", "outing", "parking", "handover"},
     {"flow", "lineage", "stages", "library"},
     {"agent", "typed", "prompts", "replies"},
     {"teacher"},

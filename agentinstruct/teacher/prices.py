@@ -72,9 +72,8 @@ class Prices:
     @classmethod
     def load(cls, own: Path | None = None) -> Prices:
         """Read the shipped prices, with those of the file `own` before them."""
-        shipped = _read(SHIPPED)
-        tables = [shipped] if own is None else [_read(own), shipped]
-        return cls(tuple(entry for table in tables for entry in _entries(table, shipped.batch)))
+        files = [SHIPPED] if own is None else [own, SHIPPED]
+        return cls(tuple(entry for file in files for entry in _entries(_read(file))))
 
     def of(self, model: str) -> Price | None:
         """Return the price of `model`, also as `by_batch` names it, or None where none is known."""
@@ -107,15 +106,14 @@ def _read(file: Path) -> _Table:
         raise ConfigurationError(f"the price file {file} is malformed: {error}") from error
 
 
-def _entries(table: _Table, batch: float | None) -> list[tuple[str, Price]]:
-    usual = batch if table.batch is None else table.batch
+def _entries(table: _Table) -> list[tuple[str, Price]]:
     return [
         (
             pattern,
             Price(
                 input=entry.input,
                 output=entry.output,
-                batch=usual if entry.batch is None else entry.batch,
+                batch=table.batch if entry.batch is None else entry.batch,
                 as_of=table.as_of,
             ),
         )

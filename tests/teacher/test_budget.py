@@ -11,7 +11,7 @@ from autogen_core.models import RequestUsage, UserMessage
 
 from agentinstruct.errors import BudgetExceeded, ConfigurationError, Rejected, TeacherRefused, TeacherUnavailable
 from agentinstruct.teacher.budget import Budget, Cost, Ledger
-from agentinstruct.teacher.prices import PICODOLLARS, Price, Prices
+from agentinstruct.teacher.prices import PICODOLLARS, Price, Prices, by_batch
 from agentinstruct.teacher.stack import Protected
 from tests.teacher.scripted import QUESTION, ScriptedClient, Time, gather
 
@@ -155,6 +155,14 @@ def test_a_users_own_prices_come_first(tmp_path: Path) -> None:
     assert prices.of("spider-1") == Price(input=0, output=7)
     assert prices.of("gpt-5") == Price(input=0, output=7)
     assert prices.of("gpt-5-mini") is not None
+
+
+def test_only_a_rebate_that_is_stated_is_counted_on_for_a_batch(tmp_path: Path) -> None:
+    own = tmp_path / "prices.toml"
+    own.write_text('[[price]]\nmodels = ["gpt-5"]\ninput = 2\noutput = 8\n', encoding="utf-8")
+    assert Prices.load(own).of(by_batch("gpt-5")) == Price(input=2, output=8)
+    full, half = Prices.load().of("gpt-4.1"), Prices.load().of(by_batch("gpt-4.1"))
+    assert full and half and (half.input, half.output) == (full.input / 2, full.output / 2)
 
 
 @pytest.mark.parametrize("text", ["price = 3", "[[price]]\nmodels=['a']\ninput=-1\noutput=1", "[", "[[price]]\nx=1"])
