@@ -17,6 +17,7 @@ from tests.batching import (
     CHAIN,
     ITEMS,
     STEPS,
+    options_for,
     run_batches,
     run_live,
     start_command,
@@ -138,3 +139,19 @@ def test_a_run_whose_batch_is_out_is_not_gone_on_with_live_where_its_questions_w
 
 def _states(batches: BatchAPI) -> list[str]:
     return [batch.status for batch in batches.made.values()]
+
+
+def test_questions_that_were_out_when_a_run_was_killed_count_once_against_its_cap(
+    server: OpenAIServer, stories: Path, chain: Path, tmp_path: Path
+) -> None:
+    batches = server.batches
+    batches.hold = True
+    words = words_for(server, stories, chain, tmp_path / "run", "--budget-tokens", "60000")
+    process = start_command(words, tmp_path / "said")
+    wait_for_more(lambda: batches.calls["retrieve"], 0, while_alive=process)
+    process.kill()
+    process.join()
+    batches.hold = False
+    teacher = options_for(server, budget_tokens=60_000)  # not enough for two waves
+    assert run_batches(server, stories, chain, tmp_path / "run", teacher=teacher).done == ITEMS
+    assert batches.asked_twice == 0

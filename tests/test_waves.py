@@ -78,12 +78,14 @@ def test_eight_dependent_questions_take_eight_waves_of_the_same_requests_as_live
 def test_a_wave_waits_for_seeds_that_are_slow_to_read(
     chain: Callable[..., Path], run: Callable[..., Summary], openai_server: OpenAIServer
 ) -> None:
-    def slowly() -> Iterator[Seed]:
-        for seed in seeds(*TEXTS[:3]):
-            time.sleep(3 * SOON.quiet)
-            yield seed
+    texts = [f"text {number}" for number in range(20)]
 
-    assert run(chain(2), slowly(), "run", batch=SOON).done == 3
+    def slowly() -> Iterator[Seed]:
+        yield from seeds(*texts[:17])  # more than are read ahead: their questions wait while the others are read
+        time.sleep(4 * SOON.quiet)
+        yield from seeds(*texts[17:])
+
+    assert run(chain(2), slowly(), "run", batch=SOON).done == len(texts)
     assert len(openai_server.batches.made) == 2
 
 
@@ -95,6 +97,15 @@ def test_a_wave_waits_for_flows_that_do_other_things_than_ask(
 ) -> None:
     assert run(chain(3, between=between), seeds(*TEXTS), "run", batch=SOON).done == len(TEXTS)
     assert len(openai_server.batches.made) == 3
+
+
+def test_a_wave_waits_while_the_turns_of_the_loop_take_longer_than_it_waits(
+    chain: Callable[..., Path], run: Callable[..., Summary], openai_server: OpenAIServer
+) -> None:
+    half_of_them = "for _ in range(int(seed.text[-1]) % 2 * 20): await asyncio.sleep(time.sleep(0.005) or 0)"
+    short = BatchOptions(poll=0.02, quiet=0.01)
+    assert run(chain(2, between=half_of_them), seeds(*TEXTS), "run", batch=short).done == len(TEXTS)
+    assert len(openai_server.batches.made) == 2
 
 
 def test_equal_questions_of_two_items_are_two_questions(
