@@ -40,6 +40,8 @@ _NAMED = 3
 """Unused seeds of a kind that are named; there may be thousands."""
 _FEW_FAILED = 10
 """Items that may fail before the run stops for it, however many questions of theirs did: a few may be bad seeds."""
+_MANY = 16
+"""Calls in flight below which their items have time enough between the replies."""
 _FLUSH = 1_000
 """Finished items passed over before a wait for the journal, so that its queue stays short."""
 
@@ -153,14 +155,13 @@ class Run:
             self._published = finished
 
     async def _dispatch(self, work: AsyncIterator[_Work]) -> None:
-        waves = self.waves
-        slots = asyncio.Semaphore(waves.options.size if waves else self.options.teacher.concurrency)
+        slots = asyncio.Semaphore(self._most_items())
         try:
             while True:
                 await slots.acquire()
                 if self.stopped or self._enough():
                     break
-                with waves.busy() if waves else nullcontext():
+                with self.waves.busy() if self.waves else nullcontext():
                     each = await anext(work, None)
                 if each is None:
                     self.progress.all_read = not self.stopped
@@ -178,6 +179,18 @@ class Run:
         if not self.stopped:
             await self.journal.end_scope(self._call)
         await self.journal.write()
+
+    def _most_items(self) -> int:
+        """Return how many items are worked on at once.
+
+        Where many calls may be in flight, twice as many, so that there is a question for every slot while other items
+        journal and render: 0.94 of the ideal instead of 0.87 at 256 calls of half a second. Not so with a target, which
+        the items in hand overshoot when it is reached.
+        """
+        if self.waves:
+            return self.waves.options.size
+        concurrency = self.options.teacher.concurrency
+        return concurrency if concurrency < _MANY or self.options.target else 2 * concurrency
 
     def _enough(self) -> bool:
         return self._wanted is not None and self.progress.pairs >= self._wanted

@@ -37,7 +37,7 @@ Temperature = Annotated[float | None, typer.Option(min=0, help="The teacher's te
 TopP = Annotated[float | None, typer.Option(min=0, max=1, help="The teacher's top_p.")]
 MaxTokens = Annotated[int, typer.Option(min=1, help="The longest reply, in tokens.")]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a call may take, whole.")]
-Concurrency = Annotated[int, typer.Option(min=1, help="Items and calls in flight, at most.")]
+Concurrency = Annotated[int, typer.Option(min=1, help="Calls in flight, at most.")]
 Rpm = Annotated[float | None, typer.Option(min=1, help="Requests a minute, at most.")]
 Tpm = Annotated[float | None, typer.Option(min=1, help="Tokens a minute, at most.")]
 Budget = Annotated[float | None, typer.Option(min=0, help="Never spend more than this many dollars.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -110,6 +111,7 @@ def generate(
             batch=BatchOptions(via=cast(Any, batch), size=batch_size, poll=poll) if batch else None,
             tracer=tracer,
         )
+        gc.freeze()  # what is imported stays to the end: no collection, nor the one at the exit, need look at it
         summary = asyncio.run(_generate(options, events))
         _tell(summary, events)
     if summary.failed:

@@ -8,7 +8,7 @@ from typing import Unpack
 
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
 
-from agentinstruct.errors import RunStopped
+from agentinstruct.errors import RunStopped, TeacherRefused
 from agentinstruct.teacher.layer import Layer, RequestOptions
 
 
@@ -55,7 +55,10 @@ class Switch:
 
 
 class Gate(Layer):
-    """Lets questions through until `switch` is closed; what is in flight then still comes back."""
+    """Lets questions through until `switch` is closed; what is in flight then still comes back.
+
+    A teacher that refuses would refuse every question: that closes the switch, before another one is sent.
+    """
 
     def __init__(self, inner: ChatCompletionClient, switch: Switch) -> None:
         super().__init__(inner)
@@ -64,7 +67,11 @@ class Gate(Layer):
     async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
         """Ask `inner`; raises `RunStopped` once the switch is closed."""
         self._switch.check()
-        return await self.inner.create(messages, **options)
+        try:
+            return await self.inner.create(messages, **options)
+        except TeacherRefused:
+            self._switch.close()
+            raise
 
 
 def loop_time() -> float:

@@ -1,14 +1,15 @@
-"""The chain on agentinstruct: `generate` with all it does, journal and publishing included."""
+"""The chain on agentinstruct: the command `generate` with all it does, journal and publishing included."""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 
 import agentinstruct.api
-from agentinstruct import TeacherOptions, generate
+from agentinstruct import cli
 from agentinstruct.group_writer import Statement
 from agentinstruct.journal import Journal
-from agentinstruct.records import Seed
 from agentinstruct.teacher.journaled import Exchange
 from benchmarks.chain import FLOW, MODEL, arguments, documents
 
@@ -25,9 +26,13 @@ def main() -> None:
     options = arguments()
     if os.environ.get("WITHOUT_REPLIES"):
         agentinstruct.api.Journal = KeepsNoReplies  # type: ignore[attr-defined]  # everything else of the run stays as it is
-    seeds = (Seed.of(row["document"], id=row["id"]) for row in documents(options.chains))
-    teacher = TeacherOptions(teacher=f"openai:{MODEL}", base_url=options.url, concurrency=options.concurrency)
-    generate(seeds, [FLOW], options.out, teacher=teacher)
+    seeds = options.out.with_name("seeds.jsonl")
+    with seeds.open("w", encoding="utf-8") as file:
+        for row in documents(options.chains):
+            file.write(json.dumps({"id": row["id"], "text": row["document"]}) + "\n")
+    sys.argv = ["agentinstruct", "generate", str(seeds), "--flow", str(FLOW), "--out", str(options.out)]
+    sys.argv += ["--teacher", f"openai:{MODEL}", "--base-url", options.url, "--concurrency", str(options.concurrency)]
+    cli.main()
 
 
 if __name__ == "__main__":
