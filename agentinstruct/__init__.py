@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentinstruct.agent import Ask as Ask
-    from agentinstruct.api import Summary as Summary
     from agentinstruct.api import estimate as estimate
     from agentinstruct.api import generate as generate
     from agentinstruct.api import preview as preview
@@ -32,10 +31,11 @@ if TYPE_CHECKING:
     from agentinstruct.records import Rejection as Rejection
     from agentinstruct.records import Seed as Seed
     from agentinstruct.records import Verdict as Verdict
+    from agentinstruct.summary import Summary as Summary
 
 _HOMES = {
     "Ask": "agent",
-    "Summary": "api",
+    "Summary": "summary",
     "estimate": "api",
     "export": "exports",
     "generate": "api",

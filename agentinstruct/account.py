@@ -13,41 +13,42 @@ from pydantic import TypeAdapter, ValidationError
 
 from agentinstruct.errors import AgentInstructError, ConfigurationError
 from agentinstruct.journal import Journal
+from agentinstruct.journal_reader import JournalReader
 from agentinstruct.stack import TeacherStack
 from agentinstruct.teacher.budget import Cost
 
-_GRANTED, _LOST = "granted", "lost"
+GRANTED, LOST = "granted", "lost"
+"""Names of the journal under which it stands how much may be spent in all, and what was paid for nothing."""
 _COST = TypeAdapter(Cost)
 
 
 @asynccontextmanager
 async def accounted(journal: Journal, stack: TeacherStack) -> AsyncIterator[None]:
     """Carry over what earlier calls of the run have lost; under a cap, keep an account of what this one spends."""
-    granted = _read(journal, _GRANTED)
-    lost = _read(journal, _LOST)
+    granted = _read(journal, GRANTED)
+    lost = _read(journal, LOST)
     unaccounted = granted.beyond(stack.cost_of(journal.usage()))
     lost = Cost(max(lost.tokens, unaccounted.tokens), max(lost.money, unaccounted.money))
     if any(granted):
-        await _keep(journal, _LOST, lost)
-        await _keep(journal, _GRANTED, Cost())
-    if stack.ledger is None:
+        await _keep(journal, LOST, lost)
+        await _keep(journal, GRANTED, Cost())
+    if (ledger := stack.ledger) is None:
         yield
         return
-    ledger = stack.ledger
     # A question that is parked is never lost with the process: it is reserved anew when it is asked again.
-    ledger.resume(lost, lambda most: _keep(journal, _GRANTED, ledger.spent if stack.parks else most))
+    ledger.resume(lost, lambda most: _keep(journal, GRANTED, ledger.spent if stack.parks else most))
     try:
         yield
     finally:
         with suppress(AgentInstructError):  # a journal that cannot be written has said so before
-            await _keep(journal, _GRANTED, stack.ledger.committed)
+            await _keep(journal, GRANTED, ledger.committed)
 
 
 async def _keep(journal: Journal, name: str, cost: Cost) -> None:
     await journal.set_meta(name, _COST.dump_json(cost).decode())
 
 
-def _read(journal: Journal, name: str) -> Cost:
+def _read(journal: JournalReader, name: str) -> Cost:
     try:
         return _COST.validate_json(journal.meta(name) or "[0, 0]")
     except ValidationError as error:

@@ -6,268 +6,57 @@ Inside they are asynchronous; `generate` and its like also work where an event l
 from __future__ import annotations
 
 import asyncio
-import gc
-import json
-import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from autogen_core.models import ChatCompletionClient
-from pydantic import TypeAdapter, ValidationError
 
-from agentinstruct.account import accounted
-from agentinstruct.dataset import Counts
-from agentinstruct.errors import AgentInstructError, ConfigurationError, SeedError
+from agentinstruct.errors import ConfigurationError, SeedError
 from agentinstruct.estimates import Estimate, estimate_run
 from agentinstruct.intake import all_seeds
-from agentinstruct.journal import Journal
-from agentinstruct.library import Skill, find_flow
-from agentinstruct.manifest import locked, read_manifest, write_card, write_manifest
-from agentinstruct.open_files import allow_connections
+from agentinstruct.library import find_flows
+from agentinstruct.manifest import read_journal
 from agentinstruct.options import RunOptions, TeacherOptions
-from agentinstruct.parking import Parking
 from agentinstruct.previews import Tree, preview_item, recorded_trees
-from agentinstruct.progress import Progress
-from agentinstruct.quiet import AUTOGEN, only_asked_for
-from agentinstruct.readers import ReadOptions, Skipped
+from agentinstruct.readers import ReadOptions
 from agentinstruct.records import Pair, Seed
-from agentinstruct.run import ItemEnd, Run
-from agentinstruct.settle import settle
-from agentinstruct.spans import UNWATCHED, Span
+from agentinstruct.run import Run
+from agentinstruct.runner import run
 from agentinstruct.stack import TeacherStack
+from agentinstruct.summary import Summary, summarise
 from agentinstruct.teacher.prices import Prices
-from agentinstruct.teacher.state import State
-from agentinstruct.waves import Waves
 
-if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
+__all__ = [
+    "complete",
+    "estimate",
+    "failures",
+    "generate",
+    "items",
+    "preview",
+    "recorded",
+    "run",
+    "status",
+    "stream",
+]
 
 Result = TypeVar("Result")
-_PUBLISHED = TypeAdapter(tuple[str, int, dict[str, int]])
-"""The call that published, its pairs, and its rejections by `flow/stage/reason`."""
 Sources = str | Path | Iterable[str | Path | Seed]
 """What to read (files, folders, globs, `hf:NAME`), or seeds themselves."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """What a run directory holds after a call: seeds × flows = done + failed + pending, always."""
-
-    directory: Path
-    items: int
-    done: int
-    failed: int
-    pending: int
-    pairs: int
-    rejections: dict[str, int]
-    """Rejections by `flow/stage/reason`."""
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-    dollars: float | None
-    """What all calls of this run have cost; None when a model's price is not known."""
-    stopped: AgentInstructError | None = None
-    """Why the run ended early, if it did."""
-    progress: Progress | None = field(default=None, repr=False)
-    """What this call did, as opposed to the run as a whole."""
-    teachers: Mapping[str, State] = field(default_factory=dict, repr=False)
-    """How this call's teachers did, by role; `""` is everyone else's."""
-
-
-def find_flows(names: Iterable[str | Path]) -> tuple[Skill, ...]:
-    """Load flows by name or folder; raises `FlowError`, also when two have the same name."""
-    skills = tuple(find_flow(name) for name in names)
-    twice = [name for name, times in Counter(skill.name for skill in skills).items() if times > 1]
-    if twice:
-        raise ConfigurationError(f"two flows are called {twice[0]!r}: flows of one run need different names")
-    if not skills:
-        raise ConfigurationError("no flow was given: see `agentinstruct flows list`")
-    return skills
-
-
-async def run(
-    options: RunOptions,
-    *,
-    watch: Callable[[Run], None] = lambda _: None,
-    on_skip: Callable[[Skipped], None] = lambda _: None,
-    on_item: Callable[[ItemEnd], None] = lambda _: None,
-    on_stop: Callable[[AgentInstructError], None] = lambda _: None,
-) -> Summary:
-    """Make or resume the run in `options.out` and publish its dataset.
-
-    `watch` is handed the `Run` before it starts, to show its progress or to stop it. Raises `ConfigurationError`
-    before anything is asked; what goes wrong later is in the summary.
-    """
-    skills = find_flows(options.flows)
-    _check_roles(skills, options.teacher)
-    _allow_connections(options.teacher)
-    with (
-        locked(options.out),
-        Journal(options.out / "journal.sqlite") as journal,
-        _few_collections(),
-        only_asked_for(*AUTOGEN, level=logging.WARNING),
-        _root_span(options.tracer).open("run", "", flows=", ".join(skill.name for skill in skills)) as span,
-    ):
-        batching = options.batching
-        waves = Waves(journal, batching) if batching else None
-        keyless = batching is not None and batching.via == "export"
-        answers = None
-        if not batching:
-            (parking := Parking(journal)).check_none_is_out()
-            answers = parking.answers()
-        stack = TeacherStack(options.teacher, spent=journal.usage(), desk=waves, answers=answers, keyless=keyless)
-        try:
-            write_manifest(options, skills, stack)
-            work = Run(
-                options,
-                skills=skills,
-                stack=stack,
-                journal=journal,
-                waves=waves,
-                on_skip=on_skip,
-                on_item=on_item,
-                on_stop=on_stop,
-                span=span,
-            )
-            watch(work)
-            async with accounted(journal, stack):
-                counts = await work.execute()
-            write_manifest(options, skills, stack, seed_fingerprint=work.seed_fingerprint())
-            write_card(options, skills, stack, counts)
-            published = [journal.meta("calls"), counts.pairs, counts.reasons()]
-            await journal.set_meta("published", json.dumps(published))
-            stopped = work.stopped or _nothing_found(work)
-            summary = summarise(options.out, journal, stack.prices, stopped=stopped, progress=work.progress)
-            _tell(span, summary)
-            return replace(summary, teachers=stack.states())
-        finally:
-            await stack.close()
-
-
-def _root_span(tracer: Tracer | None) -> Span:
-    if tracer is None:
-        return UNWATCHED
-    from agentinstruct.tracing import TracerSpan
-
-    return TracerSpan(tracer)
-
-
-def _tell(span: Span, summary: Summary) -> None:
-    states = {"items": summary.items, "done": summary.done, "failed": summary.failed, "pending": summary.pending}
-    span.note(**states, pairs=summary.pairs, rejections=sum(summary.rejections.values()), calls=summary.calls)
-    if summary.stopped:
-        span.fail(summary.stopped)
-
-
-def _check_roles(skills: tuple[Skill, ...], teacher: TeacherOptions) -> None:
-    agents = sorted({name for skill in skills for name in skill.prompts})
-    known = {"team", *agents, *(name.rpartition("/")[2] for name in agents)}
-    for role in teacher.roles:
-        if role not in known:
-            raise ConfigurationError(
-                f"no agent {role!r} that could have a teacher of its own; there are {', '.join(agents)}"
-            )
-
-
-def _allow_connections(options: TeacherOptions) -> None:
-    specs = (options.teacher, *options.roles.values())
-    pools = sum(isinstance(spec, str) and spec.startswith(("openai:", "azure:")) for spec in specs)
-    if pools:
-        allow_connections(pools * options.concurrency)
-
-
-def _nothing_found(work: Run) -> SeedError | None:
-    """Return the error of a run that had nothing to do, which is hardly what was meant."""
-    progress = work.progress
-    if progress.items:
-        return None
-    if not progress.seeds:
-        skipped = f"{progress.skipped} sources were passed over" if progress.skipped else "the sources are empty"
-        return SeedError(f"no seed was found: {skipped}")
-    found = ", ".join(f"{number} of kind {kind}" for kind, number in sorted(progress.unused_count.items()))
-    taken = "; ".join(f"{skill.name} takes {', '.join(skill.flow.kinds)}" for skill in work.skills)
-    return SeedError(f"no chosen flow takes any of the seeds: there are {found}, and {taken}; see --kind")
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Collect garbage seldom while a run makes many short-lived objects: 18 to 35 % less CPU, memory unchanged."""
-    before = gc.get_threshold()
-    gc.set_threshold(50_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
-def summarise(
-    directory: Path,
-    journal: Journal,
-    prices: Prices,
-    *,
-    stopped: AgentInstructError | None = None,
-    progress: Progress | None = None,
-) -> Summary:
-    """Count what the journal holds."""
-    states = journal.states()
-    usage = journal.usage()
-    pairs, rejections = _counted(journal)
-    return Summary(
-        directory=directory,
-        items=states.total(),
-        done=states["done"],
-        failed=states["failed"],
-        pending=states["pending"],
-        pairs=pairs,
-        rejections=rejections,
-        calls=sum(calls for calls, _, _ in usage.values()),
-        prompt_tokens=sum(prompt for _, prompt, _ in usage.values()),
-        completion_tokens=sum(completion for _, _, completion in usage.values()),
-        dollars=prices.total(usage),
-        stopped=stopped,
-        progress=progress,
-    )
-
-
-def _counted(journal: Journal) -> tuple[int, dict[str, int]]:
-    """Return pairs and rejections as published, or as finished so far where the last call has not published yet."""
-    with suppress(ValidationError):  # nobody vouches for a journal that came from elsewhere: then it is counted
-        call, pairs, rejections = _PUBLISHED.validate_json(journal.meta("published") or "")
-        if call == journal.meta("calls"):
-            return pairs, rejections
-    so_far = Counts()
-    for outcome in settle(journal):
-        for pair in outcome.pairs:
-            so_far.add_pair(pair)
-        for rejection in outcome.rejections:
-            so_far.add_rejection(rejection, outcome.flow)
-    return so_far.pairs, so_far.reasons()
-
-
-@contextmanager
-def _opened(directory: str | Path) -> Iterator[Journal]:
-    """Open the journal of a run that is there, which it may be writing."""
-    read_manifest(Path(directory))
-    with Journal.look(Path(directory) / "journal.sqlite") as journal:
-        yield journal
-
-
 def status(directory: str | Path, *, prices: Path | None = None) -> Summary:
     """Return what a run holds, also while it is running; raises `ConfigurationError` where there is no run."""
-    with _opened(directory) as journal:
+    with read_journal(Path(directory)) as journal:
         return summarise(Path(directory), journal, Prices.load(prices))
 
 
 def failures(directory: str | Path) -> list[tuple[str, str, str]]:
     """Return (flow, seed id, error) of the items of a run that failed; the next `generate` tries them again."""
-    with _opened(directory) as journal:
+    with read_journal(Path(directory)) as journal:
         return list(journal.failures())
 
 
@@ -371,7 +160,7 @@ def recorded(directory: str | Path, wanted: str) -> list[Tree]:
 
     Raises `ConfigurationError` where there is no run, or neither a seed nor a pair of that id in it.
     """
-    with _opened(directory) as journal:
+    with read_journal(Path(directory)) as journal:
         if trees := recorded_trees(journal, wanted):
             return trees
     raise ConfigurationError(
@@ -382,7 +171,7 @@ def recorded(directory: str | Path, wanted: str) -> list[Tree]:
 
 def items(directory: str | Path) -> Iterator[tuple[str, str, str, str, int, str]]:
     """Yield (state, flow, seed id, seed's source, number of pairs, error) of a run's items, in seed order."""
-    with _opened(directory) as journal:
+    with read_journal(Path(directory)) as journal:
         yield from journal.items()
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agentinstruct.errors import AgentInstructError, ConfigurationError
-from agentinstruct.journal import Outcome
+from agentinstruct.journal_reader import Outcome
 from agentinstruct.records import Pair, Rejection
 
 SHARD_ROWS = 50_000

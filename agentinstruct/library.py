@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
 from agentinstruct import paths
-from agentinstruct.errors import FlowError
+from agentinstruct.errors import ConfigurationError, FlowError
 from agentinstruct.flow import AnyFlow, Flow, FunctionFlow
 from agentinstruct.prompts import Prompts
 from agentinstruct.records import content_hash
@@ -46,6 +47,17 @@ def find_flow(name_or_folder: str | Path) -> Skill:
             f"no flow {str(name_or_folder)!r}: {hint}shipped are {', '.join(names)}; or give a folder with a flow.py"
         )
     return load_flow(folder.resolve())
+
+
+def find_flows(names: Iterable[str | Path]) -> tuple[Skill, ...]:
+    """Load flows by name or folder; raises `ConfigurationError`, also when two have the same name, or none is given."""
+    skills = tuple(find_flow(name) for name in names)
+    twice = [name for name, times in Counter(skill.name for skill in skills).items() if times > 1]
+    if twice:
+        raise ConfigurationError(f"two flows are called {twice[0]!r}: flows of one run need different names")
+    if not skills:
+        raise ConfigurationError("no flow was given: see `agentinstruct flows list`")
+    return skills
 
 
 def shipped_flows() -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from agentinstruct.dataset import Counts, writing
 from agentinstruct.errors import ConfigurationError, RunLocked
+from agentinstruct.journal_reader import JournalReader, look_into
 from agentinstruct.library import Skill
 from agentinstruct.options import RunOptions
 from agentinstruct.records import Seed
@@ -113,6 +114,14 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"{path} is damaged: {error}; run `agentinstruct generate` again to rewrite it"
         ) from error
+
+
+@contextmanager
+def read_journal(directory: Path) -> Iterator[JournalReader]:
+    """Look into the journal of a run, which may be going on; raises `ConfigurationError` where there is no run."""
+    read_manifest(directory)
+    with look_into(directory / "journal.sqlite") as journal:
+        yield journal
 
 
 def replace(path: Path, text: str) -> None:

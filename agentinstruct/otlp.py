@@ -18,14 +18,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Tracer
 
 from agentinstruct.errors import ConfigurationError
-from agentinstruct.quiet import only_asked_for
+from agentinstruct.loggers import only_asked_for
 
 _LONGEST_FLUSH = 5.0
 """Seconds that the end of a run may wait for the collector."""
 _PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 
-class _Counting(SpanExporter):
+class _CountingExporter(SpanExporter):
     """Counts the spans that `exporter` delivered."""
 
     def __init__(self, exporter: SpanExporter) -> None:
@@ -42,7 +42,7 @@ class _Counting(SpanExporter):
         self._exporter.shutdown()
 
 
-class _Batches(BatchSpanProcessor):
+class _CountingProcessor(BatchSpanProcessor):
     """Hands spans on in batches, from a thread of its own, and counts those it was given."""
 
     ended = 0
@@ -62,12 +62,12 @@ def exported(on_lost: Callable[[int, int], None]) -> Iterator[Tracer]:
     protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get(_PROTOCOL) or "http/protobuf"
     if protocol != "http/protobuf":
         raise ConfigurationError(f"{_PROTOCOL} is {protocol!r}: spans are sent by http/protobuf only; set it so")
-    exporter = _Counting(OTLPSpanExporter())
-    batches = _Batches(exporter)
+    exporter = _CountingExporter(OTLPSpanExporter())
+    processor = _CountingProcessor(exporter)
     # a service name of the environment's comes before ours
     resource = Resource.create({"service.name": "agentinstruct"}).merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(batches)
+    provider.add_span_processor(processor)
     with only_asked_for("opentelemetry"):  # it would print a traceback for every batch that does not arrive
         try:
             yield provider.get_tracer("agentinstruct", version("agentinstruct"))
@@ -75,5 +75,5 @@ def exported(on_lost: Callable[[int, int], None]) -> Iterator[Tracer]:
             ending = threading.Thread(target=provider.shutdown, daemon=True)
             ending.start()
             ending.join(_LONGEST_FLUSH)
-            if lost := batches.ended - exporter.delivered:
-                on_lost(lost, batches.ended)
+            if lost := processor.ended - exporter.delivered:
+                on_lost(lost, processor.ended)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.journal import Journal
-from agentinstruct.teacher.batch.desk import Question
+from agentinstruct.journal_reader import JournalReader
+from agentinstruct.teacher.batch.protocols import Question
 
 _FREE = "wave IS NULL AND answer IS NULL"
 """Of a question: neither out nor answered."""
@@ -32,10 +33,10 @@ class Wave:
     batch: str | None = None
 
 
-class Parking:
-    """The parked questions of a run, and its waves; writes return when they would survive a crash."""
+class ParkedQuestions:
+    """The parked questions of a run, and its waves, as its journal holds them."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: JournalReader) -> None:
         self._journal = journal
 
     @property
@@ -47,14 +48,6 @@ class Parking:
     def call(self) -> int:
         """The number of the last call of `generate`: questions that it asked are the ones that are still wanted."""
         return int(self._journal.meta("calls") or 0)
-
-    async def park(self, question: Question, call: int) -> None:
-        """Keep a question; one that is known stays as it is, and belongs to this call too."""
-        statement = (
-            "INSERT INTO parked (question, place, body, call) VALUES (?,?,?,?) "
-            "ON CONFLICT (question) DO UPDATE SET call = excluded.call"
-        )
-        await self._journal.write((statement, (question.id, question.place, question.body, call)))
 
     def find(self, question: str) -> tuple[str | None, str | None]:
         """Return the wave and the answer of a parked question, as far as it has them."""
@@ -77,39 +70,6 @@ class Parking:
         with suppress(ValueError, OverflowError):
             return any(self._journal.rows("SELECT 1 FROM replies WHERE item=? AND key=?", (int(item, 16), key)))
         return False
-
-    async def launch(self, wave: Wave, questions: Iterable[str]) -> None:
-        """Note that these questions are about to leave, before anything does."""
-        values = (wave.id, wave.place, wave.created, wave.questions, wave.state)
-        await self._journal.write(
-            ("INSERT INTO waves (id, place, created, questions, state) VALUES (?,?,?,?,?)", values),
-            *(("UPDATE parked SET wave=? WHERE question=?", (wave.id, each)) for each in questions),
-        )
-
-    async def submitted(self, wave: str, batch: str) -> None:
-        """Note under which id the provider has taken a wave."""
-        await self._journal.write(("UPDATE waves SET state='out', batch=? WHERE id=?", (batch, wave)))
-
-    async def keep(self, wave: str, answers: Mapping[str, str]) -> None:
-        """Keep answers that came for a wave: only to its own questions, and only the first to each."""
-        statement = "UPDATE parked SET answer=? WHERE question=? AND wave=? AND answer IS NULL"
-        await self._journal.write(*((statement, (answer, each, wave)) for each, answer in answers.items()))
-
-    async def end(self, wave: str, state: str) -> None:
-        """Note how a wave ended; its questions without an answer are free to go out again."""
-        await self._journal.write(
-            ("UPDATE waves SET state=? WHERE id=?", (state, wave)),
-            ("UPDATE parked SET wave=NULL WHERE wave=? AND answer IS NULL", (wave,)),
-        )
-
-    async def discard(self, question: str) -> None:
-        """Forget a useless answer: the question is free to go out again."""
-        await self._journal.write(("UPDATE parked SET wave=NULL, answer=NULL WHERE question=?", (question,)))
-
-    async def bring(self, answers: Mapping[str, str]) -> None:
-        """Keep answers that came from elsewhere, also to questions that are out; nothing is overwritten."""
-        statement = "UPDATE parked SET answer=? WHERE question=? AND answer IS NULL"
-        await self._journal.write(*((statement, (answer, each)) for each, answer in answers.items()))
 
     def wave(self, wave: str) -> Wave | None:
         """Return one wave that has not ended."""
@@ -159,6 +119,56 @@ class Parking:
         )
         free, out, answered = next(self._journal.rows(query, (self.call,)))
         return free, out, answered
+
+
+class Parking(ParkedQuestions):
+    """Parked questions while a run goes on; writes return when they would survive a crash."""
+
+    _journal: Journal
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(journal)
+
+    async def park(self, question: Question, call: int) -> None:
+        """Keep a question; one that is known stays as it is, and belongs to this call too."""
+        statement = (
+            "INSERT INTO parked (question, place, body, call) VALUES (?,?,?,?) "
+            "ON CONFLICT (question) DO UPDATE SET call = excluded.call"
+        )
+        await self._journal.write((statement, (question.id, question.place, question.body, call)))
+
+    async def launch(self, wave: Wave, questions: Iterable[str]) -> None:
+        """Note that these questions are about to leave, before anything does."""
+        values = (wave.id, wave.place, wave.created, wave.questions, wave.state)
+        await self._journal.write(
+            ("INSERT INTO waves (id, place, created, questions, state) VALUES (?,?,?,?,?)", values),
+            *(("UPDATE parked SET wave=? WHERE question=?", (wave.id, each)) for each in questions),
+        )
+
+    async def submitted(self, wave: str, batch: str) -> None:
+        """Note under which id the provider has taken a wave."""
+        await self._journal.write(("UPDATE waves SET state='out', batch=? WHERE id=?", (batch, wave)))
+
+    async def keep(self, wave: str, answers: Mapping[str, str]) -> None:
+        """Keep answers that came for a wave: only to its own questions, and only the first to each."""
+        statement = "UPDATE parked SET answer=? WHERE question=? AND wave=? AND answer IS NULL"
+        await self._journal.write(*((statement, (answer, each, wave)) for each, answer in answers.items()))
+
+    async def end(self, wave: str, state: str) -> None:
+        """Note how a wave ended; its questions without an answer are free to go out again."""
+        await self._journal.write(
+            ("UPDATE waves SET state=? WHERE id=?", (state, wave)),
+            ("UPDATE parked SET wave=NULL WHERE wave=? AND answer IS NULL", (wave,)),
+        )
+
+    async def discard(self, question: str) -> None:
+        """Forget a useless answer: the question is free to go out again."""
+        await self._journal.write(("UPDATE parked SET wave=NULL, answer=NULL WHERE question=?", (question,)))
+
+    async def bring(self, answers: Mapping[str, str]) -> None:
+        """Keep answers that came from elsewhere, also to questions that are out; nothing is overwritten."""
+        statement = "UPDATE parked SET answer=? WHERE question=? AND answer IS NULL"
+        await self._journal.write(*((statement, (answer, each)) for each, answer in answers.items()))
 
     async def settle(self) -> None:
         """Note the waves of which nothing is wanted any more as done, where a crash kept that from being noted."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from agentinstruct.agent import Item
 from agentinstruct.flow import run_item
-from agentinstruct.journal import Journal, Outcome
+from agentinstruct.journal_reader import JournalReader, Outcome
 from agentinstruct.library import Skill
 from agentinstruct.records import Pair, Rejection, Seed
 from agentinstruct.stack import TeacherStack
@@ -66,7 +66,7 @@ async def preview_item(
     return Tree(seed=seed, flow=skill.name, exchanges=recorder.exchanges, pairs=pairs, rejections=rejections)
 
 
-def recorded_trees(journal: Journal, wanted: str) -> list[Tree]:
+def recorded_trees(journal: JournalReader, wanted: str) -> list[Tree]:
     """Return the trees of a run's items with the seed `wanted`; or, where `wanted` is a pair's id, that pair's way."""
     if of_seed := journal.outcomes_of(wanted):
         return [_recorded(journal, outcome) for outcome in of_seed]
@@ -80,7 +80,7 @@ def recorded_trees(journal: Journal, wanted: str) -> list[Tree]:
     return trees
 
 
-def _recorded(journal: Journal, outcome: Outcome) -> Tree:
+def _recorded(journal: JournalReader, outcome: Outcome) -> Tree:
     return Tree(
         seed=journal.seed(outcome.seed),
         flow=outcome.flow,

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 
 @contextmanager
-def looking_into(path: Path) -> Iterator[sqlite3.Connection]:
+def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield a connection that sees all that is committed; raises `sqlite3.Error`.
 
     A write-ahead log holds commits that are not in the file yet. Where there is none the file is all there is, and

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from agentinstruct.account import GRANTED, LOST
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.journal import Journal
 from agentinstruct.manifest import locked
@@ -21,6 +22,11 @@ _ONE_BY_ONE = 10_000
 """Unreadable replies in a row that are tried one by one; beyond that the steps double, so that it comes to an end."""
 _GROUP = 1_000
 _COLUMNS = ", ".join(["rowid", "item", *(each.name for each in fields(Exchange))])
+_BATCHES = {
+    "waves": "id, place, created, questions, state, batch",
+    "parked": "question, place, body, call, wave, answer",
+}
+"""Tables and columns that know what is out in batches, and paid for there."""
 
 
 async def recover(directory: Path) -> tuple[int, Path]:
@@ -36,10 +42,11 @@ async def recover(directory: Path) -> tuple[int, Path]:
         _remove(fresh)
         with closing(sqlite3.connect(path)) as damaged, Journal(fresh) as journal:
             saved = await _copy(damaged, journal)
-        if not saved:
+            parked = await _copy_batches(damaged, journal)
+        if not saved + parked:
             _remove(fresh)
             raise ConfigurationError(f"nothing can be read of {path}: move it away to start anew")
-        kept = next(place for place in _places(path) if not place.exists())
+        kept = next(name for name in _names(path) if not name.exists())
         for old, new in zip(_files(path), _files(kept), strict=True):
             if old.exists():
                 old.rename(new)
@@ -52,7 +59,7 @@ def _remove(journal: Path) -> None:
         each.unlink(missing_ok=True)
 
 
-def _places(path: Path) -> Iterator[Path]:
+def _names(path: Path) -> Iterator[Path]:
     number = 0
     while True:
         yield path.with_name(f"{path.name}.damaged{number or ''}")
@@ -72,32 +79,45 @@ async def _copy(damaged: sqlite3.Connection, journal: Journal) -> int:
     while group := list(islice(replies, _GROUP)):
         await asyncio.gather(*(journal.record(item, exchange) for item, exchange in group))
         saved += len(group)
-    for name in ("granted", "lost"):  # what a budget must not forget
+    for name in (GRANTED, LOST):  # what a budget must not forget
         with suppress(sqlite3.DatabaseError):
             for (value,) in damaged.execute("SELECT value FROM meta WHERE name=?", (name,)):
                 await journal.set_meta(name, str(value))
     return saved
 
 
+async def _copy_batches(damaged: sqlite3.Connection, journal: Journal) -> int:
+    """Copy what can be read of the questions asked by batch, and return how many rows that is."""
+    copied = 0
+    for table, columns in _BATCHES.items():
+        with suppress(sqlite3.DatabaseError):
+            for row in damaged.execute(f"SELECT {columns} FROM {table}"):
+                holes = ", ".join("?" * len(row))
+                journal.post(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({holes})", row)
+                copied += 1
+    await journal.write()
+    return copied
+
+
 def _replies(damaged: sqlite3.Connection) -> Iterator[tuple[int, Exchange]]:
     """Yield the replies that can be read, by their row numbers."""
-    place, failures, step = 0, 0, 1
+    row, failures, step = 0, 0, 1
     last = _last(damaged)
-    while place < last:
+    while row < last:
         try:
             for number, item, *values in damaged.execute(
-                f"SELECT {_COLUMNS} FROM replies WHERE rowid > ? ORDER BY rowid", (place,)
+                f"SELECT {_COLUMNS} FROM replies WHERE rowid > ? ORDER BY rowid", (row,)
             ):
-                if number <= place:
+                if number <= row:
                     raise sqlite3.DatabaseError("the rows go round in a circle")
-                place, failures, step = number, 0, 1
+                row, failures, step = number, 0, 1
                 if found := _whole(values):
                     yield item, found
             return
         except sqlite3.DatabaseError:
             failures += 1
             step = step * 2 if failures > _ONE_BY_ONE else 1
-            place += step
+            row += step
 
 
 def _last(damaged: sqlite3.Connection) -> int:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from importlib.metadata import version
-from itertools import islice
 
 from agentinstruct.agent import Item
 from agentinstruct.dataset import Counts, publish, writing
@@ -22,36 +19,22 @@ from agentinstruct.errors import (
     TeacherRefused,
 )
 from agentinstruct.flow import run_item
-from agentinstruct.intake import first_seeds
-from agentinstruct.journal import Journal, item_id
+from agentinstruct.journal import Journal
 from agentinstruct.library import Skill
 from agentinstruct.options import RunOptions
 from agentinstruct.progress import CountingRecorder, Progress
 from agentinstruct.readers import Skipped
-from agentinstruct.records import Pair, Rejection, Seed, content_hash
+from agentinstruct.records import Pair, Rejection
+from agentinstruct.scope import Scope, Work
 from agentinstruct.settle import first_unjustified, settle
 from agentinstruct.spans import UNWATCHED, Span
 from agentinstruct.stack import TeacherStack
 from agentinstruct.waves import Waves, how_to_resume, still_waiting
 
-_CHUNK = 16
-"""Seeds read ahead in a thread, so that parsing a long PDF does not hold up the questions in flight."""
-_NAMED = 3
-"""Unused seeds of a kind that are named; there may be thousands."""
 _FEW_FAILED = 10
 """Items that may fail before the run stops for it, however many questions of theirs did: a few may be bad seeds."""
 _MANY = 16
 """Calls in flight below which their items have time enough between the replies."""
-_FLUSH = 1_000
-"""Finished items passed over before a wait for the journal, so that its queue stays short."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    skill: Skill
-    seed: Seed
-    item: int
-    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,29 +75,29 @@ class Run:
         self.journal = journal
         self.waves = waves
         self.progress = Progress()
+        self.scope = Scope(
+            options,
+            skills=skills,
+            identities=stack.identities(),
+            journal=journal,
+            progress=self.progress,
+            on_skip=on_skip,
+        )
         self.stopped: AgentInstructError | None = None
-        self._on_skip = on_skip
         self._on_item = on_item
         self._on_stop = on_stop
         self._span = span
         self._wanted = options.target
-        self._call = int(journal.meta("calls") or 0) + 1
-        common = (version("agentinstruct"), stack.identities(), options.run_seed)
-        self._conditions = {skill.name: content_hash(skill.fingerprint, *common) for skill in skills}
-        self._seeds_read = hashlib.sha256()
         self._tasks: set[asyncio.Task[None]] = set()
         self._published = 0
         if waves is not None:
             waves.on_quiet, waves.on_break = self._publish_finished, self.stop
 
-    def seed_fingerprint(self) -> str | None:
-        """Identify this call's seeds, in their order; None when it did not read them all."""
-        return self._seeds_read.hexdigest()[:16] if self.progress.all_read else None
-
     def stop(self, reason: AgentInstructError | None = None) -> None:
         """Ask nothing new; questions in flight come back and are kept. Without a reason, batches are not waited for."""
         first = self.stopped is None
         self.stopped = self.stopped or reason or RunStopped(f"the run was interrupted; {how_to_resume(self.waves)}")
+        self.scope.stopped = True
         self.stack.stop()
         if self.waves is not None:
             self.waves.stop(leave=reason is None)
@@ -123,13 +106,12 @@ class Run:
 
     async def execute(self) -> Counts:
         """Run to the end, the target or the stop, and publish; what stopped the run is then in `stopped`."""
-        await self.journal.set_meta("calls", str(self._call))
+        await self.scope.begin()
         async with self.waves or nullcontext():
             return await self._execute()
 
     async def _execute(self) -> Counts:
-        await self.journal.begin_scope(self._conditions)
-        work = self._work()
+        work = self.scope.work()
         while True:
             await self._dispatch(work)
             self.stopped = self.stopped or (still_waiting(self.waves, self.options.out) if self.waves else None)
@@ -154,14 +136,14 @@ class Run:
             self._publish()
             self._published = finished
 
-    async def _dispatch(self, work: AsyncIterator[_Work]) -> None:
+    async def _dispatch(self, work: AsyncIterator[Work]) -> None:
         slots = asyncio.Semaphore(self._most_items())
         try:
             while True:
                 await slots.acquire()
                 if self.stopped or self._enough():
                     break
-                with self.waves.busy() if self.waves else nullcontext():
+                with self.waves.activity.busy() if self.waves else nullcontext():
                     each = await anext(work, None)
                 if each is None:
                     self.progress.all_read = not self.stopped
@@ -177,7 +159,7 @@ class Run:
             while self._tasks:
                 await asyncio.wait(self._tasks)
         if not self.stopped:
-            await self.journal.end_scope(self._call)
+            await self.scope.end()
         await self.journal.write()
 
     def _most_items(self) -> int:
@@ -195,63 +177,7 @@ class Run:
     def _enough(self) -> bool:
         return self._wanted is not None and self.progress.pairs >= self._wanted
 
-    async def _work(self) -> AsyncIterator[_Work]:
-        """Yield the items that are not done, registering every item on the way."""
-        position = 0
-        async for seed in self._seeds():
-            if self.stopped:  # a million seeds may need nothing more and be passed over
-                return
-            takers = [skill for skill in self.skills if seed.kind in skill.flow.kinds]
-            self.progress.seeds += 1
-            self._seeds_read.update(content_hash(seed.id, seed.kind, seed.text).encode())
-            if not takers:
-                self._note_unused(seed)
-            for skill in takers:
-                self.journal.register(seed, skill.name, position=position, call=self._call)
-                position += 1
-                self.progress.items += 1
-                if each := self._pending(skill, seed):
-                    yield each
-                elif self.progress.reused % _FLUSH == 0:
-                    await self.journal.write()
-
-    def _note_unused(self, seed: Seed) -> None:
-        self.progress.unused_count[seed.kind] += 1
-        named = self.progress.unused[seed.kind]
-        place = str(seed.meta.get("path") or seed.source or seed.id)
-        if len(named) < _NAMED and place not in named:
-            named.append(place)
-
-    def _pending(self, skill: Skill, seed: Seed) -> _Work | None:
-        """Return the item unless an earlier call finished it with the same flow, teacher and seed."""
-        work = self._work_on(skill, seed)
-        state, finished_under, pairs = self.journal.state_of(work.item)
-        if state != "done":
-            return work
-        if finished_under != work.fingerprint:
-            self.journal.reopen(work.item)
-            return work
-        self.progress.done += 1
-        self.progress.reused += 1
-        self.progress.pairs += pairs
-        return None
-
-    def _work_on(self, skill: Skill, seed: Seed) -> _Work:
-        # the whole seed: a corrected licence or source must reach the lineage, though nothing is asked anew for it
-        fingerprint = self._conditions[skill.name] + content_hash(seed.model_dump(mode="json"))
-        return _Work(skill=skill, seed=seed, item=item_id(skill.name, seed.id), fingerprint=fingerprint)
-
-    async def _seeds(self) -> AsyncIterator[Seed]:
-        seeds = first_seeds(self.options, {kind for skill in self.skills for kind in skill.flow.kinds})
-        while chunk := await asyncio.to_thread(lambda: list(islice(seeds, _CHUNK))):
-            for each in chunk:
-                if isinstance(each, Seed):
-                    yield each
-                else:
-                    self.progress.skipped += 1
-                    self._on_skip(each)
-
-    async def _finish(self, work: _Work, claim: Callable[[str], bool] | None = None) -> None:
+    async def _finish(self, work: Work, claim: Callable[[str], bool] | None = None) -> None:
         """Run one item to its end in the journal; whatever goes wrong is counted, and stops the run if it must."""
         self.progress.running += 1
         try:
@@ -271,7 +197,7 @@ class Run:
         finally:
             self.progress.running -= 1
 
-    async def _end_early(self, work: _Work, error: Exception) -> None:
+    async def _end_early(self, work: Work, error: Exception) -> None:
         match error:
             case RunStopped():
                 pass  # the item stays pending; what it asked is in the journal
@@ -280,7 +206,7 @@ class Run:
             case _:
                 await self._fail(work, error)
 
-    async def _fail(self, work: _Work, error: Exception) -> None:
+    async def _fail(self, work: Work, error: Exception) -> None:
         told = str(error) if isinstance(error, TeacherError) else "".join(traceback.format_exception(error))
         try:
             await self.journal.fail(work.item, told)
@@ -293,7 +219,7 @@ class Run:
             self._on_item(ItemEnd(flow=work.skill.name, seed=work.seed.id, error=told))
 
     async def _generate(
-        self, work: _Work, claim: Callable[[str], bool] | None, span: Span
+        self, work: Work, claim: Callable[[str], bool] | None, span: Span
     ) -> tuple[list[Pair], list[Rejection]]:
         item = Item(
             seed=work.seed,
@@ -311,13 +237,15 @@ class Run:
         """Run again, one by one, items that were refused an instruction whose holder has lost it since."""
         by_name = {skill.name: skill for skill in self.skills}
         settled: set[int] = set()
+        if not self.journal.refuses_duplicates():  # then no walk through all items is needed
+            return
         while not self.stopped:
             with first_unjustified(self.journal, settled=settled) as found:
                 if found is None:
                     return
                 outcome, claim = found
                 settled.add(outcome.item)
-                work = self._work_on(by_name[outcome.flow], self.journal.seed(outcome.seed))
+                work = self.scope.work_on(by_name[outcome.flow], self.journal.seed(outcome.seed))
                 await self._finish(work, claim)
             self.progress.done -= 1
             self.progress.pairs -= len(outcome.pairs)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from agentinstruct.journal import Journal, Outcome
+from agentinstruct.journal_reader import JournalReader, Outcome
 from agentinstruct.records import Lineage, Pair, Rejection, content_hash
 
 _ENDINGS = ("respond", "verify", "flow")
@@ -51,7 +51,7 @@ class Holders:
         self._connection.execute("INSERT OR IGNORE INTO holders VALUES (?, ?)", (key, place))
 
 
-def settle(journal: Journal) -> Iterator[Outcome]:
+def settle(journal: JournalReader) -> Iterator[Outcome]:
     """Yield the finished items in seed order, without duplicates, their rejections sorted and with ids."""
     with closing(Holders()) as holders:
         for place, outcome in enumerate(journal.outcomes()):
@@ -60,7 +60,7 @@ def settle(journal: Journal) -> Iterator[Outcome]:
 
 @contextmanager
 def first_unjustified(
-    journal: Journal, *, settled: Container[int] = ()
+    journal: JournalReader, *, settled: Container[int] = ()
 ) -> Iterator[tuple[Outcome, Callable[[str], bool]] | None]:
     """Give the first item that was refused what nobody holds, and the claim under which to run it again; or None.
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Literal, Protocol, Self
 
 Kind = Literal["run", "item", "stage", "call"]
-Fact = str | bool | int | float
+Attribute = str | bool | int | float
 
 
 class Span(Protocol):
@@ -18,11 +18,11 @@ class Span(Protocol):
     Nothing that a seed, a prompt or a reply says may be told to a span, and no key: only names, ids and numbers.
     """
 
-    def open(self, kind: Kind, name: str, **facts: Fact) -> AbstractContextManager[Span]:
+    def open(self, kind: Kind, name: str, **attributes: Attribute) -> AbstractContextManager[Span]:
         """Begin a span within this one, for a `with` block; an error that leaves the block is told to it."""
         ...
 
-    def note(self, **facts: Fact) -> None:
+    def note(self, **attributes: Attribute) -> None:
         """Add what is known of the work only now."""
         ...
 
@@ -36,10 +36,10 @@ class _Unwatched:
 
     __slots__ = ()
 
-    def open(self, kind: Kind, name: str, **facts: Fact) -> Self:
+    def open(self, kind: Kind, name: str, **attributes: Attribute) -> Self:
         return self
 
-    def note(self, **facts: Fact) -> None:
+    def note(self, **attributes: Attribute) -> None:
         pass
 
     def fail(self, error: BaseException) -> None:

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from agentinstruct.errors import ConfigurationError, TeacherFailing
 from agentinstruct.options import TeacherOptions
-from agentinstruct.teacher.batch.desk import Desk
+from agentinstruct.teacher.batch.protocols import Batcher
 from agentinstruct.teacher.budget import Cost, Ledger
 from agentinstruct.teacher.layer import identity_of
 from agentinstruct.teacher.prices import PICODOLLARS, Prices, Usage, by_batch
@@ -38,8 +38,8 @@ def _check_settings(options: TeacherOptions, specs: Iterable[str | ChatCompletio
 class TeacherStack:
     """All teachers of a run by role, `""` for everyone else's; `spent` is what earlier calls have used.
 
-    With a `desk` they park their questions there; `keyless` ones need no key, since nobody sends them. `answers` finds
-    what was brought in for a question, by its id.
+    With a `batcher` they park their questions, and it has them answered; `keyless` ones need no key, since nobody
+    sends them. `answers` finds what was brought in for a question, by its id.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class TeacherStack:
         options: TeacherOptions,
         *,
         spent: Usage,
-        desk: Desk | None = None,
+        batcher: Batcher | None = None,
         answers: Callable[[str], str | None] | None = None,
         keyless: bool = False,
     ) -> None:
-        self._desk = desk
+        self._batcher = batcher
         self._answers = answers
         self._keyless = keyless
         self.prices = Prices.load(options.prices)
@@ -83,7 +83,7 @@ class TeacherStack:
             concurrency=options.concurrency,
             keyless=self._keyless,
         )
-        return self._live(role, client, options) if self._desk is None else self._park(client, self._desk)
+        return self._live(role, client, options) if self._batcher is None else self._park(client, self._batcher)
 
     def _live(self, role: str, client: ChatCompletionClient, options: TeacherOptions) -> ChatCompletionClient:
         price = self.prices.of(str(identity_of(client).get("model", "")))
@@ -102,16 +102,16 @@ class TeacherStack:
 
         return with_answers(protected, client, self._answers, ledger=self.ledger, price=price)
 
-    def _park(self, client: ChatCompletionClient, desk: Desk) -> ChatCompletionClient:
+    def _park(self, client: ChatCompletionClient, batcher: Batcher) -> ChatCompletionClient:
         from agentinstruct.teacher.batch.parked import ParkedTeacher  # imports the openai package
 
         price = self.prices.of(by_batch(str(identity_of(client).get("model", ""))))
-        return ParkedTeacher(client, desk, ledger=self.ledger, price=price)
+        return ParkedTeacher(client, batcher, ledger=self.ledger, price=price)
 
     @property
     def parks(self) -> bool:
         """Whether questions are parked instead of sent."""
-        return self._desk is not None
+        return self._batcher is not None
 
     def identities(self) -> dict[str, dict[str, JsonValue]]:
         """Return what decides each role's answers; it holds no key."""

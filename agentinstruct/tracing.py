@@ -13,7 +13,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
 from agentinstruct.errors import Rejected, RunStopped
-from agentinstruct.spans import Fact, Kind
+from agentinstruct.spans import Attribute, Kind
 
 _CONVENTIONS = {
     "operation": "gen_ai.operation.name",
@@ -39,14 +39,14 @@ class TracerSpan:
         self._span = span or trace.INVALID_SPAN
 
     @contextmanager
-    def open(self, kind: Kind, name: str, **facts: Fact) -> Iterator[TracerSpan]:
+    def open(self, kind: Kind, name: str, **attributes: Attribute) -> Iterator[TracerSpan]:
         """Begin a span within this one."""
         within = None if self._span is trace.INVALID_SPAN else trace.set_span_in_context(self._span)
         with self._tracer.start_as_current_span(
-            f"{facts['operation']} {facts['model']}" if kind == "call" else f"{kind} {name}".strip(),
+            f"{attributes['operation']} {attributes['model']}" if kind == "call" else f"{kind} {name}".strip(),
             context=within,
             kind=SpanKind.CLIENT if kind == "call" else SpanKind.INTERNAL,
-            attributes=_attributes(facts),
+            attributes=_named(attributes),
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
@@ -57,9 +57,9 @@ class TracerSpan:
                 opened.fail(error)
                 raise
 
-    def note(self, **facts: Fact) -> None:
+    def note(self, **attributes: Attribute) -> None:
         """Set attributes."""
-        self._span.set_attributes(_attributes(facts))
+        self._span.set_attributes(_named(attributes))
 
     def fail(self, error: BaseException) -> None:
         """Set the status, except for an end that was wanted, and for one that is counted as an outcome."""
@@ -73,5 +73,5 @@ class TracerSpan:
                 self._span.set_status(Status(StatusCode.ERROR))
 
 
-def _attributes(facts: Mapping[str, Fact]) -> dict[str, Fact]:
-    return {_CONVENTIONS.get(name, f"agentinstruct.{name}"): fact for name, fact in facts.items()}
+def _named(attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
+    return {_CONVENTIONS.get(name, f"agentinstruct.{name}"): value for name, value in attributes.items()}

@@ -9,24 +9,23 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
+from agentinstruct.activity import Activity
+from agentinstruct.batch_job import BatchJob
+from agentinstruct.batch_queue import BatchQueue
 from agentinstruct.errors import AgentInstructError, QuestionsWait, RunStopped, TeacherRefused, TeacherUnavailable
 from agentinstruct.journal import Journal
 from agentinstruct.options import BatchOptions
-from agentinstruct.outing import Outing, Place
 from agentinstruct.parking import Parking, Wave, forgotten
-from agentinstruct.teacher.batch.desk import BackEnd, Question
+from agentinstruct.teacher.batch.protocols import BackEnd, Question
 from agentinstruct.teacher.journaled import Exchange
 from agentinstruct.teacher.prices import by_batch
 
-_TURNS = 100
-"""Turns of the event loop without a new question: a slow loop must not split a wave."""
 _LONGEST_HOLD = 3600.0
 _NAMED = 5
 """Batches that are named to whoever leaves."""
@@ -58,14 +57,16 @@ def still_waiting(waves: Waves, directory: Path) -> QuestionsWait | None:
 
 
 class Waves:
-    """The desk of a run. Use it in `async with`, which ends whatever it still does."""
+    """The batcher of a run. Use it in `async with`, which ends whatever it still does."""
 
     def __init__(self, journal: Journal, options: BatchOptions) -> None:
         self.options = options
         self.parking = Parking(journal)
-        self.out: dict[str, Outing] = {}
+        self.activity = Activity()
+        """What holds the next wave back: it leaves when nothing goes on any more that may lead to a question."""
+        self.out: dict[str, BatchJob] = {}
         """The waves that are out, by our own id."""
-        self.watch: Callable[[str, Outing], None] = lambda _event, _outing: None
+        self.watch: Callable[[str, BatchJob], None] = lambda _event, _job: None
         """Hears of every wave as it is `submitted` and `done`."""
         self.on_quiet: Callable[[], None] = lambda: None
         """Called whenever nothing in the run can go on without answers."""
@@ -73,12 +74,10 @@ class Waves:
         """Called with what makes it impossible, or wrong, to go on."""
         self._journal = journal
         self._call = 0
-        self._places: dict[str, Place] = {}
+        self._queues: dict[str, BatchQueue] = {}
         self._waiting: dict[str, asyncio.Future[str]] = {}
         self._closed: AgentInstructError | None = None
         self._broken: Exception | None = None
-        self._busy = self._stirs = 0
-        self._stirred = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -102,44 +101,30 @@ class Waves:
     @property
     def batches(self) -> list[str]:
         """The provider's ids of the batches that are out."""
-        return [outing.wave.batch for outing in self.out.values() if outing.wave.batch]
+        return [job.wave.batch for job in self.out.values() if job.wave.batch]
 
     @property
     def trouble(self) -> str:
         """What keeps waves from leaving or coming back just now."""
-        troubles = {outing.trouble for outing in self.out.values() if outing.trouble}
+        troubles = {job.trouble for job in self.out.values() if job.trouble}
         full = "too many tokens wait at {}: the questions go again, fewer at a time"
-        troubles |= {full.format(place.name) for place in self._places.values() if place.holds}
+        troubles |= {full.format(queue.place) for queue in self._queues.values() if queue.holds}
         return "; ".join(sorted(troubles))
 
     # -- what the run tells ----------------------------------------------------------------------------------------
 
-    @contextmanager
-    def busy(self) -> Iterator[None]:
-        """Hold the next wave back while something goes on that may lead to a question."""
-        self._busy += 1
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            self._stir()
-
-    def _stir(self) -> None:
-        self._stirs += 1
-        self._stirred.set()
-
     async def record(self, item: int, question: str, exchange: Exchange) -> Exchange:
         """Keep a reply and forget its question, both or neither; returns what is kept: it names the batch's price."""
         exchange = replace(exchange, model=by_batch(exchange.model))
-        with self.busy():
+        with self.activity.busy():
             await self._journal.record(item, exchange, forgotten(question))
         return exchange
 
     def stop(self, *, leave: bool) -> None:
         """Send nothing more; with `leave`, do not wait either for what is out: it goes on at the provider."""
         self._closed = self._closed or RunStopped("the run is stopping")
-        for place in self._places.values():
-            self._release(list(place.unsent), self._closed)
+        for queue in self._queues.values():
+            self._release(list(queue.unsent), self._closed)
         if leave:
             self._release(list(self._waiting), self._closed)
 
@@ -152,37 +137,37 @@ class Waves:
         waiting: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         name = question.id
         self._waiting[name] = waiting
-        place = self._places.setdefault(
-            question.place, Place(name=question.place, back_end=back_end, most=self.options.size)
+        queue = self._queues.setdefault(
+            question.place, BatchQueue(place=question.place, back_end=back_end, most=self.options.size)
         )
         try:
-            with self.busy():
+            with self.activity.busy():
                 await self.parking.park(question, self._call)
                 if not waiting.done():
-                    self._queue(name, len(question.body), place)
+                    self._queue(name, len(question.body), queue)
             del question  # its body is on disk now, and there may be thousands
             return await waiting
         finally:
             self._waiting.pop(name, None)
-            place.drop(name)
+            queue.drop(name)
             waiting.cancel()
-            self._stir()
+            self.activity.stir()
 
     async def discard(self, question: str) -> None:
         """Forget an answer that is of no use."""
-        with self.busy():
+        with self.activity.busy():
             await self.parking.discard(question)
 
-    def _queue(self, question: str, size: int, place: Place) -> None:
+    def _queue(self, question: str, size: int, queue: BatchQueue) -> None:
         wave, answer = self.parking.find(question)
         if answer is not None:
             self._waiting[question].set_result(answer)
-        elif wave is None or not self._pick_up(wave, place, question, size):
-            place.add(question, size)
-            if len(place.unsent) >= place.most or place.size >= self.options.bytes:
-                self._send(place)
+        elif wave is None or not self._pick_up(wave, queue, question, size):
+            queue.add(question, size)
+            if len(queue.unsent) >= queue.most or queue.size >= self.options.bytes:
+                self._send(queue)
 
-    def _pick_up(self, wave_id: str, place: Place, question: str, size: int) -> bool:
+    def _pick_up(self, wave_id: str, queue: BatchQueue, question: str, size: int) -> bool:
         """Wait for the wave that a question left in, in an earlier call; False if that has ended."""
         if wave_id not in self.out:
             wave = self.parking.wave(wave_id)
@@ -190,7 +175,7 @@ class Waves:
                 return False
             if self.options.via == "export":
                 return True  # it is out, and this call waits for nothing
-            self._set_out(wave, place, {}, fresh=False)
+            self._set_out(wave, queue, {}, fresh=False)
         self.out[wave_id].asked[question] = size
         return True
 
@@ -198,98 +183,86 @@ class Waves:
 
     async def _watch_for_quiet(self) -> None:
         while True:
-            await self._stirred.wait()
-            self._stirred.clear()
-            await self._quiet()
+            await self.activity.quiet(self.options.quiet)
             self.on_quiet()
             if self.options.via == "export":
                 self._release(list(self._waiting), QuestionsWait("the answer is to be brought in"))
                 continue
-            for place in self._places.values():
-                while place.may_send:
-                    self._send(place)
+            for queue in self._queues.values():
+                while queue.may_send:
+                    self._send(queue)
 
-    async def _quiet(self) -> None:
-        """Return when nothing has been asked, recorded or read for a while, and nothing is about to be."""
-        while True:
-            before = self._stirs
-            await asyncio.sleep(self.options.quiet)
-            for _ in range(_TURNS):
-                await asyncio.sleep(0)
-            if before == self._stirs and not self._busy:
-                return
+    def _send(self, queue: BatchQueue) -> None:
+        if queue.may_send and self.options.via != "export":
+            asked = queue.take(self.options.bytes)
+            wave = Wave(id=uuid4().hex, place=queue.place, created=time.time(), questions=len(asked))
+            self._set_out(wave, queue, asked, fresh=True)
 
-    def _send(self, place: Place) -> None:
-        if place.may_send and self.options.via != "export":
-            asked = place.take(self.options.bytes)
-            wave = Wave(id=uuid4().hex, place=place.name, created=time.time(), questions=len(asked))
-            self._set_out(wave, place, asked, fresh=True)
-
-    def _set_out(self, wave: Wave, place: Place, asked: dict[str, int], *, fresh: bool) -> None:
-        outing = Outing(
+    def _set_out(self, wave: Wave, queue: BatchQueue, asked: dict[str, int], *, fresh: bool) -> None:
+        job = BatchJob(
             wave=wave,
             fresh=fresh,
             asked=asked,
-            back_end=place.back_end,
+            back_end=queue.back_end,
             parking=self.parking,
             options=self.options,
             hand_on=self._hand_on,
             watch=self._tell,
         )
-        self.out[wave.id] = outing
-        place.out += 1
-        self._start(self._carry(outing, place))
+        self.out[wave.id] = job
+        queue.out += 1
+        self._start(self._carry(job, queue))
 
-    def _tell(self, event: str, outing: Outing) -> None:
-        self.watch(event, outing)
+    def _tell(self, event: str, job: BatchJob) -> None:
+        self.watch(event, job)  # whoever watches may come after the wave left
 
     # -- what becomes of it ----------------------------------------------------------------------------------------
 
-    async def _carry(self, outing: Outing, place: Place) -> None:
+    async def _carry(self, job: BatchJob, queue: BatchQueue) -> None:
         try:
-            arrived = await outing.carry()
+            arrived = await job.carry()
         finally:
-            del self.out[outing.wave.id]
-            place.out -= 1
-            self._stir()
+            del self.out[job.wave.id]
+            queue.out -= 1
+            self.activity.stir()
         if not arrived:
-            self._send_again(outing.asked, place)
-        elif outing.seen.state == "failed":
-            await self._refused(outing, place)
+            self._send_again(job.asked, queue)
+        elif job.status.state == "failed":
+            await self._refused(job, queue)
         else:
-            place.refusals, place.most = 0, min(self.options.size, place.most * 2)
-            for question in outing.asked:
-                told = outing.not_executed.get(question) or "its answer is not in the batch's files"
-                words = f"batch {outing.wave.batch} ({outing.seen.state}) did not answer: {told}"
-                billed = question not in outing.not_executed
+            queue.refusals, queue.most = 0, min(self.options.size, queue.most * 2)
+            for question in job.asked:
+                told = job.not_executed.get(question) or "its answer is not in the batch's files"
+                words = f"batch {job.wave.batch} ({job.status.state}) did not answer: {told}"
+                billed = question not in job.not_executed
                 self._release([question], TeacherUnavailable(words, perhaps_billed=billed))
 
-    async def _refused(self, outing: Outing, place: Place) -> None:
+    async def _refused(self, job: BatchJob, queue: BatchQueue) -> None:
         """Go on with smaller waves where too many tokens were waiting; end the run where anything else was wrong."""
-        if outing.seen.code != _TOO_MANY_TOKENS:
-            said = outing.seen.problem or "nothing"
-            raise TeacherRefused(f"batch {outing.wave.batch} of {place.name} failed; the provider says: {said}")
-        place.refusals += 1
-        place.most = max(1, len(outing.asked) // 2)
-        place.holds += 1
-        self._send_again(outing.asked, place)
-        await asyncio.sleep(min(_LONGEST_HOLD, self.options.poll * 2.0 ** min(place.refusals - 1, 20)))
-        place.holds -= 1
-        self._stir()
+        if job.status.code != _TOO_MANY_TOKENS:
+            said = job.status.problem or "nothing"
+            raise TeacherRefused(f"batch {job.wave.batch} of {queue.place} failed; the provider says: {said}")
+        queue.refusals += 1
+        queue.most = max(1, len(job.asked) // 2)
+        queue.holds += 1
+        self._send_again(job.asked, queue)
+        await asyncio.sleep(min(_LONGEST_HOLD, self.options.poll * 2.0 ** min(queue.refusals - 1, 20)))
+        queue.holds -= 1
+        self.activity.stir()
 
-    def _send_again(self, asked: dict[str, int], place: Place) -> None:
+    def _send_again(self, asked: dict[str, int], queue: BatchQueue) -> None:
         for question, size in asked.items():
             if question in self._waiting:
-                place.add(question, size)
+                queue.add(question, size)
         if self._closed:
             self._release(list(asked), self._closed)
-        self._stir()
+        self.activity.stir()
 
     def _hand_on(self, answers: dict[str, str]) -> None:
         for question, answer in answers.items():
             if (waiting := self._waiting.get(question)) and not waiting.done():
                 waiting.set_result(answer)
-        self._stir()
+        self.activity.stir()
 
     # -- ends ------------------------------------------------------------------------------------------------------
 

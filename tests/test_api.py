@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 import pytest
 
 import agentinstruct
-from agentinstruct import Seed, TeacherOptions
-from agentinstruct.errors import BudgetExceeded, ConfigurationError, FlowError, SeedError, TeacherError
+from agentinstruct import RunOptions, Seed, TeacherOptions
+from agentinstruct.api import run
+from agentinstruct.errors import BudgetExceeded, ConfigurationError, FlowError, RunStopped, SeedError, TeacherError
 from agentinstruct.manifest import read_manifest
 from agentinstruct.paths import SEEDS
+from agentinstruct.run import Run
 from tests.engine import Question, Teacher, pairs_of
 
 PROBLEMS = SEEDS / "sample" / "word_problems.jsonl"
@@ -83,6 +86,21 @@ def test_leaving_a_stream_early_leaves_a_run_that_resumes(tmp_path: Path) -> Non
     finished = agentinstruct.generate([PROBLEMS], MATH, tmp_path / "run")
     assert finished.done == 40
     assert pair.id in {row["id"] for row in pairs_of(tmp_path / "run")}
+
+
+def test_a_run_that_is_stopped_reads_no_more_seeds_though_it_passes_them_all_over(tmp_path: Path) -> None:
+    read: list[Seed] = []
+    runs: list[Run] = []
+
+    def passages() -> Iterator[Seed]:
+        for number in range(1000):
+            read.append(Seed.of(f"Passage number {max(number, 1)}."))
+            yield read[-1]
+
+    options = RunOptions(seeds=passages(), flows=("math_word_problems",), out=tmp_path / "run")
+    summary = asyncio.run(run(options, watch=runs.append, on_skip=lambda _: runs[0].stop()))
+    assert isinstance(summary.stopped, RunStopped)
+    assert len(read) < 100
 
 
 def test_the_error_that_stopped_a_run_is_raised_and_the_next_call_resumes(tmp_path: Path) -> None:

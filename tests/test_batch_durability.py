@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import random
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from agentinstruct.errors import ConfigurationError
+from agentinstruct.recovery import recover
 from tests.batch_api import BatchAPI, Operation
 from tests.batching import (
     CHAIN,
@@ -155,3 +157,18 @@ def test_questions_that_were_out_when_a_run_was_killed_count_once_against_its_ca
     teacher = options_for(server, budget_tokens=60_000)  # not enough for two waves
     assert run_batches(server, stories, chain, tmp_path / "run", teacher=teacher).done == ITEMS
     assert batches.asked_twice == 0
+
+
+def test_a_recovered_journal_still_knows_what_is_out_in_a_batch(
+    server: OpenAIServer, stories: Path, chain: Path, tmp_path: Path
+) -> None:
+    batches = server.batches
+    batches.hold = True
+    process = start_run(server, stories, chain, tmp_path / "run")
+    wait_for_more(lambda: batches.calls["retrieve"], 0, while_alive=process)
+    process.kill()
+    process.join()
+    asyncio.run(recover(tmp_path / "run"))
+    batches.hold = False
+    _is_whole(server, stories, chain, tmp_path)
+    assert len(batches.made) == STEPS

@@ -198,7 +198,7 @@ def test_a_journal_with_a_damaged_tail_is_used_as_far_as_it_can_be_read_and_the_
 
 
 def _cut(journal: bytes) -> bytes:
-    return journal[: len(journal) // 2]
+    return journal[: len(journal) // 4]
 
 
 def _overwrite(journal: bytes) -> bytes:

@@ -17,7 +17,7 @@ import agentinstruct
 from agentinstruct.dataset import publish
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.exports import FORMATS, export, export_lines
-from agentinstruct.journal import Outcome
+from agentinstruct.journal_reader import Outcome
 from agentinstruct.paths import SEEDS
 from agentinstruct.records import Message, Pair
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agentinstruct import api
-from agentinstruct.api import Summary
+from agentinstruct import Summary, api
 from agentinstruct.cli.exits import FAILED_ITEMS, exit_code
 from agentinstruct.errors import ConfigurationError, Rejected, RunStopped, TeacherFailing, TeacherUnavailable
 from agentinstruct.options import RunOptions, TeacherOptions

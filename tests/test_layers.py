@@ -20,8 +20,12 @@ LAYERS: list[set[str]] = [
     {
         "account",
         "api",
+        "runner",
         "run",
+        "scope",
+        "summary",
         "journal",
+        "journal_reader",
         "recovery",
         "group_writer",
         "intake",
@@ -36,10 +40,11 @@ LAYERS: list[set[str]] = [
         "previews",
         "tracing",
         "otlp",
-        "quiet",
+        "loggers",
         "read_only",
     }
-    | {"open_files", "options", "authoring", "waves", "outing", "parking", "handover"},
+    | {"open_files", "options", "authoring"}
+    | {"activity", "batch_job", "batch_queue", "waves", "parking", "batch_files"},
     {"flow", "lineage", "stages", "library"},
     {"agent", "typed", "prompts", "replies"},
     {"teacher"},

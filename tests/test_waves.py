@@ -15,7 +15,7 @@ from agentinstruct import BatchOptions, Seed, Summary, TeacherOptions, generate,
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.journal import Journal
 from agentinstruct.parking import Parking, Wave, forgotten
-from agentinstruct.teacher.batch.desk import Question
+from agentinstruct.teacher.batch.protocols import Question
 from tests.engine import Teacher, awaited, dataset_bytes, seeds, write_flow
 from tests.openai_server import OpenAIServer
 

@@ -25,13 +25,13 @@ def export_questions(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A .jsonl file; standard output if left out.")] = None,
 ) -> None:
     """Write the questions that wait as JSON lines, in the form of OpenAI's batch input."""
-    from agentinstruct import handover
+    from agentinstruct import batch_files
 
     if out is None or str(out) == "-":
-        for line in handover.question_lines(run):
+        for line in batch_files.question_lines(run):
             sys.stdout.write(line.decode("ascii"))
         return
-    print(f"{handover.export_questions(run, out)} questions in {printable_line(out)}")
+    print(f"{batch_files.export_questions(run, out)} questions in {printable_line(out)}")
 
 
 @app.command("import")
@@ -41,29 +41,29 @@ def import_answers(
     as_json: flags.AsJson = False,
 ) -> None:
     """Bring answers in: a batch's output, or lines {"custom_id": …, "content": …} by any script or person."""
-    from agentinstruct import handover
+    from agentinstruct import batch_files
 
-    brought = handover.import_answers(run, files)
+    imported = batch_files.import_answers(run, files)
     if as_json:
-        print(json.dumps(asdict(brought)))
+        print(json.dumps(asdict(imported)))
         return
     told = {
-        "answered before": brought.known,
-        "for questions this run does not ask": brought.unknown,
-        "that say a question could not be answered": brought.failed,
+        "answered before": imported.known,
+        "for questions this run does not ask": imported.unknown,
+        "that say a question could not be answered": imported.failed,
     }
     passed_over = "".join(f"; passed over {number} {what}" for what, number in told.items() if number)
-    print(f"{brought.kept} answers brought in{passed_over}; {brought.waiting} questions still wait")
-    if brought.kept:
+    print(f"{imported.kept} answers brought in{passed_over}; {imported.waiting} questions still wait")
+    if imported.kept:
         print("the `generate` command of the run goes on from here")
 
 
 @app.command("list")
 def list_batches(run: flags.Directory, as_json: flags.AsJson = False) -> None:
     """List the run's batches as they were last known, and how many questions wait."""
-    from agentinstruct import handover
+    from agentinstruct import batch_files
 
-    waves, (free, out, answered) = handover.waves_of(run)
+    waves, (free, out, answered) = batch_files.waves_of(run)
     if as_json:
         counts = {"waiting": free, "out": out, "answered": answered}
         print(json.dumps({**counts, "waves": [asdict(wave) for wave in waves]}))

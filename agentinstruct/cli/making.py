@@ -24,10 +24,10 @@ from agentinstruct.view.words import printable_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from agentinstruct.api import Summary
     from agentinstruct.options import RunOptions
     from agentinstruct.readers import Skipped
     from agentinstruct.run import Run
+    from agentinstruct.summary import Summary
     from agentinstruct.view.events import Events
 
 

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from agentinstruct.outing import Outing
+from agentinstruct.batch_job import BatchJob
 from agentinstruct.progress import Progress
 from agentinstruct.run import Run
 from agentinstruct.view.events import Events
@@ -51,17 +51,17 @@ def _waves(waves: Waves) -> dict[str, object]:
     return {
         "questions_waiting": waves.waiting,
         "batches": [
-            {"batch": outing.wave.batch, "state": outing.seen.state, "done": outing.seen.done, "of": outing.questions}
-            for outing in waves.out.values()
+            {"batch": job.wave.batch, "state": job.status.state, "done": job.status.done, "of": job.questions}
+            for job in waves.out.values()
         ],
         "trouble": waves.trouble,
     }
 
 
 def _waves_row(waves: Waves) -> str:
-    out = [f"{outing.wave.batch or 'a batch'} {outing.seen.state}" for outing in waves.out.values()]
-    done = sum(outing.seen.done for outing in waves.out.values())
-    of = sum(outing.questions for outing in waves.out.values())
+    out = [f"{job.wave.batch or 'a batch'} {job.status.state}" for job in waves.out.values()]
+    done = sum(job.status.done for job in waves.out.values())
+    of = sum(job.questions for job in waves.out.values())
     words = f"{waves.waiting} questions wait; {', '.join(out[:3]) or 'none is out'}{', …' if len(out) > 3 else ''}"
     words += f": {done} of {of} done" if out else ""
     return printable_line(f"{words} ({waves.trouble})" if waves.trouble else words)
@@ -127,15 +127,15 @@ async def shown(run: Run, console: Console, events: Events) -> AsyncIterator[Non
         told += [f"{who}: {what}" for who, what in _unusual(run)]
         console.print(" · ".join(told), markup=False, highlight=False, soft_wrap=True)
 
-    def wave(event: str, outing: Outing) -> None:
-        ended = outing.seen.state if outing.seen.ended else None
+    def wave(event: str, job: BatchJob) -> None:
+        ended = job.status.state if job.status.ended else None
         if events.out:
-            batch, place = outing.wave.batch, outing.wave.place
-            counts = {"questions": outing.questions, "answered": outing.answered}
+            batch, place = job.wave.batch, job.wave.place
+            counts = {"questions": job.questions, "answered": job.answered}
             events.tell("wave", state=event, batch=batch, ended=ended, place=place, **counts)
         else:
-            counted = f"{outing.answered} of {outing.questions} answered" if ended else f"{outing.questions} questions"
-            words = printable_line(f"batch {outing.wave.batch} {ended or event}: {counted}")
+            counted = f"{job.answered} of {job.questions} answered" if ended else f"{job.questions} questions"
+            words = printable_line(f"batch {job.wave.batch} {ended or event}: {counted}")
             console.print(words, markup=False, highlight=False, soft_wrap=True)
 
     if run.waves is not None:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-import agentinstruct.api
+import agentinstruct.runner
 from agentinstruct import cli
 from agentinstruct.group_writer import Statement
 from agentinstruct.journal import Journal
@@ -25,7 +25,7 @@ def main() -> None:
     """Run to the end; what is done is not done again, so resuming is the same call."""
     options = arguments()
     if os.environ.get("WITHOUT_REPLIES"):
-        agentinstruct.api.Journal = KeepsNoReplies  # type: ignore[attr-defined]  # everything else of the run stays as it is
+        agentinstruct.runner.Journal = KeepsNoReplies  # type: ignore[attr-defined]  # everything else of the run stays as it is
     seeds = options.out.with_name("seeds.jsonl")
     with seeds.open("w", encoding="utf-8") as file:
         for row in documents(options.chains):

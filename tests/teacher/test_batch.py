@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentinstruct.errors import ConfigurationError, Rejected, TeacherRefused, TeacherUnavailable
-from agentinstruct.teacher.batch.desk import BackEnd, Question
 from agentinstruct.teacher.batch.lines import LONGEST_LINE, question_line, read_answer, read_line, whole_lines
 from agentinstruct.teacher.batch.parked import ParkedTeacher
+from agentinstruct.teacher.batch.protocols import BackEnd, Question
 from agentinstruct.teacher.budget import Ledger
 from agentinstruct.teacher.layer import identity_of
 from agentinstruct.teacher.openai import OpenAITeacher
@@ -110,7 +110,7 @@ def test_a_batch_has_half_the_price_and_a_file_of_one_s_own_may_say_otherwise(tm
     assert shipped.total(usage) == pytest.approx(live.input * 1.5)
 
 
-class Desk:
+class ScriptedBatcher:
     """Gives the answers it holds, in order, and keeps what it was asked."""
 
     def __init__(self, *answers: object) -> None:
@@ -145,11 +145,11 @@ _HELLO = [UserMessage(content="hello \u2028 there", source="user")]
 
 @awaited
 async def test_a_parked_question_has_the_body_and_the_identity_of_a_live_one() -> None:
-    desk = Desk(_reply("yes"))
-    parked = ParkedTeacher(_teacher(), desk)
+    batcher = ScriptedBatcher(_reply("yes"))
+    parked = ParkedTeacher(_teacher(), batcher)
     result = await parked.asking("q").create(_HELLO)
     assert (result.content, result.usage.prompt_tokens) == ("yes", 3)
-    (asked,) = desk.asked
+    (asked,) = batcher.asked
     assert (asked.id, asked.place) == ("q", "m at http://localhost:1/v1")
     assert json.loads(asked.body) == _teacher().body(_HELLO, {})
     assert asked.body.isascii()
@@ -159,48 +159,48 @@ async def test_a_parked_question_has_the_body_and_the_identity_of_a_live_one() -
 
 @awaited
 async def test_an_answer_that_is_none_is_discarded_and_asked_for_again_a_few_times() -> None:
-    desk = Desk(_error(500, ""), [200, {}], _reply("yes"))
-    assert (await ParkedTeacher(_teacher(), desk).asking("q").create(_HELLO)).content == "yes"
-    assert desk.discarded == ["q", "q"]
-    desk = Desk(*[_error(500, "")] * 5)
+    batcher = ScriptedBatcher(_error(500, ""), [200, {}], _reply("yes"))
+    assert (await ParkedTeacher(_teacher(), batcher).asking("q").create(_HELLO)).content == "yes"
+    assert batcher.discarded == ["q", "q"]
+    batcher = ScriptedBatcher(*[_error(500, "")] * 5)
     with pytest.raises(TeacherUnavailable, match="answered 500"):
-        await ParkedTeacher(_teacher(), desk, attempts=2).asking("q").create(_HELLO)
-    assert len(desk.asked) == len(desk.discarded) == 2
+        await ParkedTeacher(_teacher(), batcher, attempts=2).asking("q").create(_HELLO)
+    assert len(batcher.asked) == len(batcher.discarded) == 2
 
 
 @awaited
 async def test_a_rejection_is_an_answer_and_a_refused_key_is_none() -> None:
-    desk = Desk(_error(400, "content_filter"))
+    batcher = ScriptedBatcher(_error(400, "content_filter"))
     with pytest.raises(Rejected, match="content_filter"):
-        await ParkedTeacher(_teacher(), desk).asking("q").create(_HELLO)
-    assert not desk.discarded
-    desk = Desk(_error(401, "invalid_api_key"))
+        await ParkedTeacher(_teacher(), batcher).asking("q").create(_HELLO)
+    assert not batcher.discarded
+    batcher = ScriptedBatcher(_error(401, "invalid_api_key"))
     with pytest.raises(TeacherRefused, match="does not accept the key"):
-        await ParkedTeacher(_teacher(), desk).asking("q").create(_HELLO)
-    assert desk.discarded == ["q"]
+        await ParkedTeacher(_teacher(), batcher).asking("q").create(_HELLO)
+    assert batcher.discarded == ["q"]
 
 
 @awaited
 async def test_a_question_that_no_file_can_hold_is_rejected_before_it_is_parked() -> None:
-    desk = Desk()
+    batcher = ScriptedBatcher()
     with pytest.raises(Rejected, match="unencodable_text"):
-        await ParkedTeacher(_teacher(), desk).asking("q").create([UserMessage(content="half \ud83d", source="user")])
-    assert not desk.asked
+        await ParkedTeacher(_teacher(), batcher).asking("q").create([UserMessage(content="half \ud83d", source="user")])
+    assert not batcher.asked
 
 
 @awaited
 async def test_every_attempt_counts_against_the_budget() -> None:
     ledger = Ledger(tokens=100_000)
-    desk = Desk([200, {}], _reply("yes"))
-    await ParkedTeacher(_teacher(), desk, ledger=ledger).asking("q").create(_HELLO)
+    batcher = ScriptedBatcher([200, {}], _reply("yes"))
+    await ParkedTeacher(_teacher(), batcher, ledger=ledger).asking("q").create(_HELLO)
     assert ledger.spent_tokens > 4096  # the attempt without an answer may have cost the most it could
 
 
 @awaited
 async def test_a_teacher_that_parks_is_one_of_openai_s_and_answers_only_within_a_run() -> None:
     with pytest.raises(ConfigurationError, match="openai:MODEL"):
-        ParkedTeacher(ScriptedClient(), Desk())
+        ParkedTeacher(ScriptedClient(), ScriptedBatcher())
     with pytest.raises(ConfigurationError, match="only within a run"):
-        await ParkedTeacher(_teacher(), Desk()).create(_HELLO)
+        await ParkedTeacher(_teacher(), ScriptedBatcher()).create(_HELLO)
     with pytest.raises(ConfigurationError, match="price"):
-        ParkedTeacher(_teacher(), Desk(), ledger=Ledger(dollars=1.0))
+        ParkedTeacher(_teacher(), ScriptedBatcher(), ledger=Ledger(dollars=1.0))

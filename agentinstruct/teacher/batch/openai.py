@@ -13,8 +13,8 @@ import openai
 from pydantic import BaseModel, Field
 
 from agentinstruct.errors import AgentInstructError, ConfigurationError, Rejected, TeacherRefused, TeacherUnavailable
-from agentinstruct.teacher.batch.desk import Lost, Seen
 from agentinstruct.teacher.batch.lines import whole_lines
+from agentinstruct.teacher.batch.protocols import BatchStatus, Lost
 from agentinstruct.teacher.openai import OpenAITeacher
 
 Result = TypeVar("Result")
@@ -116,13 +116,13 @@ class OpenAIBatches:
                 return None
             after = page[-1].id
 
-    async def look(self, batch: str) -> Seen:
+    async def retrieve(self, batch: str) -> BatchStatus:
         """Retrieve one batch."""
         retrieved = self._client().batches.with_raw_response.retrieve(batch)
         found = await self._ask(retrieved, _Batch, missing=f"batch {batch}")
         counts = found.request_counts or _Counts()
         first = found.errors.data[0] if found.errors and found.errors.data else None
-        return Seen(
+        return BatchStatus(
             state=found.status,
             total=counts.total,
             done=counts.completed + counts.failed,

@@ -1,4 +1,4 @@
-"""The teacher that parks its questions: it hands them to a desk, and reads what the desk brings in its own time."""
+"""The teacher that parks its questions: it hands them to a batcher, and reads the answers whenever they come."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Unpack
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
 
 from agentinstruct.errors import ConfigurationError, Rejected, TeacherRefused, TeacherUnavailable
-from agentinstruct.teacher.batch.desk import BackEnd, Desk, Question
 from agentinstruct.teacher.batch.lines import read_answer
 from agentinstruct.teacher.batch.openai import OpenAIBatches
+from agentinstruct.teacher.batch.protocols import BackEnd, Batcher, Question
 from agentinstruct.teacher.budget import Budget, Ledger
 from agentinstruct.teacher.layer import Layer, RequestOptions, cancellable
 from agentinstruct.teacher.openai import OpenAITeacher
@@ -21,12 +21,12 @@ from agentinstruct.teacher.retry import Retry
 
 
 class Parked(Layer):
-    """Asks one question by way of `desk`; body and answer are as, and mean what, they do when `teacher` asks."""
+    """Asks one question by way of `batcher`; body and answer are as, and mean what, they do when `teacher` asks."""
 
-    def __init__(self, teacher: OpenAITeacher, desk: Desk, back_end: BackEnd, question: str) -> None:
+    def __init__(self, teacher: OpenAITeacher, batcher: Batcher, back_end: BackEnd, question: str) -> None:
         super().__init__(teacher)
         self._teacher = teacher
-        self._desk = desk
+        self._batcher = batcher
         self._back_end = back_end
         self._question = question
         self._place = f"{teacher.model} at {teacher.endpoint.shown}"  # a batch takes one model
@@ -34,15 +34,15 @@ class Parked(Layer):
     async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
         """Park the question and wait for its answer; raises what the teacher itself would raise for it."""
         name = self._question
-        # the body is nobody's but the desk's: while thousands of questions wait, it is on disk
-        asked = self._desk.answer(
+        # the body is nobody's but the batcher's: while thousands of questions wait, it is on disk
+        asked = self._batcher.answer(
             Question(id=name, place=self._place, body=_json(self._teacher.body(messages, options))), self._back_end
         )
         answer = await cancellable(asked, options.get("cancellation_token"))
         try:
             return self._teacher.read(*read_answer(answer))
         except (TeacherUnavailable, TeacherRefused):
-            await self._desk.discard(name)
+            await self._batcher.discard(name)
             raise
 
 
@@ -62,13 +62,13 @@ async def _at_once(_seconds: float) -> None:
 class ParkedTeacher(Layer):
     """A teacher that asks each question within `Retry(Budget(Parked(teacher)))`: what `Protected` is to one asked live.
 
-    No limits and no pace: how much goes out at a time is the desk's. Every attempt may be charged for.
+    No limits and no pace: how much goes out at a time is the batcher's. Every attempt may be charged for.
     """
 
     def __init__(
         self,
         teacher: ChatCompletionClient,
-        desk: Desk,
+        batcher: Batcher,
         *,
         attempts: int = 3,
         ledger: Ledger | None = None,
@@ -81,7 +81,7 @@ class ParkedTeacher(Layer):
             )
         super().__init__(teacher)
         self._teacher = teacher
-        self._desk = desk
+        self._batcher = batcher
         self._back_end = OpenAIBatches(teacher)
         self._attempts = attempts
         self._ledger = ledger
@@ -91,7 +91,7 @@ class ParkedTeacher(Layer):
 
     def asking(self, question: str) -> ChatCompletionClient:
         """Return the client that asks one question."""
-        parked: ChatCompletionClient = Parked(self._teacher, self._desk, self._back_end, question)
+        parked: ChatCompletionClient = Parked(self._teacher, self._batcher, self._back_end, question)
         if self._ledger is not None:
             parked = Budget(parked, self._ledger, price=self._price)
         return Retry(parked, attempts=self._attempts, sleep=_at_once, random=self._random)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from agentinstruct import Summary, TeacherOptions, cli, generate
+from agentinstruct.batch_files import Imported, export_questions, import_answers
 from agentinstruct.errors import ConfigurationError, QuestionsWait
-from agentinstruct.handover import Brought, export_questions, import_answers
 from tests.batch_file import Bounds, Line, read_lines
 from tests.batching import CHAIN, ITEMS, STEPS, quickly, run_batches, run_live, tell_on, write_seeds
 from tests.engine import dataset_bytes, pairs_of, rejected_of, write_flow
@@ -74,7 +74,7 @@ def _questions(run: Path) -> list[Line]:
     return lines
 
 
-def _bring(run: Path, entries: Iterable[dict[str, Any] | str]) -> Brought:
+def _bring(run: Path, entries: Iterable[dict[str, Any] | str]) -> Imported:
     path = run.parent / "answers.jsonl"
     texts = [entry if isinstance(entry, str) else json.dumps(entry, ensure_ascii=False) for entry in entries]
     path.write_text("\n".join(texts) + "\n", encoding="utf-8")
@@ -98,7 +98,7 @@ def test_answers_brought_wave_by_wave_give_the_live_dataset(
         lines = _questions(run)
         written = _by_hand if form == "by hand" else lambda line: line.entry(_reply(server, line), None)
         brought = _bring(run, map(written, reversed(lines)))
-        assert brought == Brought(kept=ITEMS, known=0, unknown=0, failed=0, waiting=0)
+        assert brought == Imported(kept=ITEMS, known=0, unknown=0, failed=0, waiting=0)
         waves += 1
         assert waves <= STEPS
     assert (waves, summary.done, summary.pairs, summary.calls) == (STEPS, ITEMS, ITEMS, ITEMS * STEPS)
@@ -115,8 +115,8 @@ def test_what_is_answered_in_part_goes_on_in_part_and_the_rest_is_exported_again
     first = _questions(run)
     assert _questions(run) == first, "an export must change nothing"
     some = [_by_hand(line) for line in first[:4]]
-    assert _bring(run, some) == Brought(kept=4, known=0, unknown=0, failed=0, waiting=6)
-    assert _bring(run, some) == Brought(kept=0, known=4, unknown=0, failed=0, waiting=6)
+    assert _bring(run, some) == Imported(kept=4, known=0, unknown=0, failed=0, waiting=6)
+    assert _bring(run, some) == Imported(kept=0, known=4, unknown=0, failed=0, waiting=6)
     assert [line.custom_id for line in _questions(run)] == [line.custom_id for line in first[4:]]
     assert _next_wave(server, stories, chain, run) is None
     waiting = {line.custom_id for line in _questions(run)}
@@ -143,7 +143,7 @@ def test_answers_for_nobody_doubled_or_failed_are_counted_and_the_first_of_two_i
         lines[5].entry({"status_code": 429, "body": throttled}, None),
         lines[6].entry(None, expired),
     ]
-    assert _bring(run, entries) == Brought(kept=5, known=1, unknown=1, failed=2, waiting=5)
+    assert _bring(run, entries) == Imported(kept=5, known=1, unknown=1, failed=2, waiting=5)
     while _next_wave(server, stories, chain, run) is None:
         _bring(run, map(_by_hand, _questions(run)))
     run_live(server, stories, chain, tmp_path / "live")

@@ -1,4 +1,4 @@
-"""What asking by batch takes: a desk where questions wait, and a back end that has them answered. Only the shapes."""
+"""What asking by batch takes: a batcher that collects questions, and a back end that has them answered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class BatchStatus:
     """How a batch stands: its state and counts, once it has ended its files, and why it failed if it did."""
 
     state: str
@@ -42,7 +42,7 @@ class BackEnd(Protocol):
         """Return the id of the batch that was submitted as `wave` at about `created` (Unix time), if it was."""
         ...
 
-    async def look(self, batch: str) -> Seen:
+    async def retrieve(self, batch: str) -> BatchStatus:
         """Return how a batch stands."""
         ...
 
@@ -68,8 +68,8 @@ class Question:
     body: str
 
 
-class Desk(Protocol):
-    """Takes questions in, and has them answered."""
+class Batcher(Protocol):
+    """Collects questions, and has them answered together."""
 
     async def answer(self, question: Question, back_end: BackEnd) -> str:
         """Return the answer, as `lines.read_answer` reads it, whenever there is one."""

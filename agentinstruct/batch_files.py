@@ -1,4 +1,4 @@
-"""Questions of a run taken elsewhere as JSON lines, answers brought back, and a list of the batches that are out."""
+"""A run's questions written as batch files, answers read from such files, and a list of the batches that are out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from agentinstruct.dataset import writing
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.journal import Journal
-from agentinstruct.manifest import locked, read_manifest
-from agentinstruct.parking import Parking, Wave
+from agentinstruct.manifest import locked, read_journal, read_manifest
+from agentinstruct.parking import ParkedQuestions, Parking, Wave
 from agentinstruct.teacher.batch.lines import LONGEST_LINE, Line, question_line, read_line
 from agentinstruct.teacher.failures import without_keys
 
@@ -24,7 +24,7 @@ _CURABLE = {408, 409, 425, 429}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Brought:
+class Imported:
     """What became of the lines of answers, each counted once; `waiting` questions are left without an answer."""
 
     kept: int
@@ -38,20 +38,19 @@ class Brought:
 
 
 @contextmanager
-def _parking(directory: Path) -> Iterator[Parking]:
+def _parked(directory: Path) -> Iterator[ParkedQuestions]:
     """Look into a run that is there, which may be going on."""
-    read_manifest(directory)
-    with Journal.look(directory / "journal.sqlite") as journal:
-        parking = Parking(journal)
-        if not parking.is_there:
+    with read_journal(directory) as journal:
+        parked = ParkedQuestions(journal)
+        if not parked.is_there:
             raise ConfigurationError(f"{directory} was never asked by batch: see `agentinstruct generate --batch`")
-        yield parking
+        yield parked
 
 
 def question_lines(directory: str | Path) -> Iterator[bytes]:
     """Yield the questions that wait as lines of a batch's input; nothing is noted, so they may be written again."""
-    with _parking(Path(directory)) as parking:
-        for question, _, body in parking.free():
+    with _parked(Path(directory)) as parked:
+        for question, _, body in parked.free():
             yield question_line(question, body, _URL)
 
 
@@ -73,7 +72,7 @@ def export_questions(directory: str | Path, out: Path) -> int:
     return number
 
 
-def import_answers(directory: str | Path, files: Iterable[str | Path]) -> Brought:
+def import_answers(directory: str | Path, files: Iterable[str | Path]) -> Imported:
     """Keep the answers in `files` for the run's next call; see `lines.read_line` for their form.
 
     Raises `ConfigurationError` that names file and line for one that cannot be read; what was before it is kept.
@@ -81,10 +80,10 @@ def import_answers(directory: str | Path, files: Iterable[str | Path]) -> Brough
     run = Path(directory)
     read_manifest(run)  # no run is made here
     with locked(run), Journal(run / "journal.sqlite") as journal:
-        return asyncio.run(_bring(Parking(journal), [Path(file) for file in files]))
+        return asyncio.run(_keep(Parking(journal), [Path(file) for file in files]))
 
 
-async def _bring(parking: Parking, files: list[Path]) -> Brought:
+async def _keep(parking: Parking, files: list[Path]) -> Imported:
     counts: Counter[str] = Counter()
     for file in files:
         answers: dict[str, str] = {}
@@ -101,13 +100,13 @@ async def _bring(parking: Parking, files: list[Path]) -> Brought:
             await parking.bring(answers)
     free, out, _ = parking.counts()
     named = {name: counts[name] for name in ("kept", "known", "unknown", "failed")}
-    return Brought(**named, waiting=free + out)
+    return Imported(**named, waiting=free + out)
 
 
-def _outcome(line: Line, parking: Parking, answers: dict[str, str]) -> str:
-    if not parking.holds(line.question):
-        return "known" if parking.was_answered(line.question) else "unknown"
-    if line.question in answers or parking.find(line.question)[1] is not None:
+def _outcome(line: Line, parked: ParkedQuestions, answers: dict[str, str]) -> str:
+    if not parked.holds(line.question):
+        return "known" if parked.was_answered(line.question) else "unknown"
+    if line.question in answers or parked.find(line.question)[1] is not None:
         return "known"
     if line.problem or _may_be_cured(line.status):
         return "failed"
@@ -143,5 +142,5 @@ def _read(raw: bytes, file: Path, number: int) -> Line:
 
 def waves_of(directory: str | Path) -> tuple[list[Wave], tuple[int, int, int]]:
     """Return a run's waves, oldest first, and how many questions are free, out, and answered but not yet used."""
-    with _parking(Path(directory)) as parking:
-        return list(parking.waves()), parking.counts()
+    with _parked(Path(directory)) as parked:
+        return list(parked.waves()), parked.counts()

@@ -1,4 +1,4 @@
-"""One wave's way: where it goes, submitted once, followed to its batch's end, fetched. It knows no run."""
+"""A batch job: one wave submitted once, followed to its batch's end, its answers fetched. It knows no run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from agentinstruct.errors import TeacherUnavailable
 from agentinstruct.options import BatchOptions
 from agentinstruct.parking import Parking, Wave
-from agentinstruct.teacher.batch.desk import BackEnd, Lost, Seen
 from agentinstruct.teacher.batch.lines import question_line, read_line
+from agentinstruct.teacher.batch.protocols import BackEnd, BatchStatus, Lost
 
 _KEPT_AT_ONCE = 256
 """Answers kept in one commit."""
@@ -21,54 +21,7 @@ _MOST_LOST = 5
 
 
 @dataclass(slots=True, kw_only=True)
-class Place:
-    """Where questions of one model go: those that have not left, and how much the provider bears."""
-
-    name: str
-    back_end: BackEnd
-    most: int
-    """Questions in one wave."""
-    unsent: dict[str, int] = field(default_factory=dict)
-    """The sizes of the bodies by question, in the order they came."""
-    size: int = 0
-    refusals: int = 0
-    """How often in a row it held too many waiting tokens; while it did, one wave is out at a time."""
-    holds: int = 0
-    """How many waves that were refused so it waits for."""
-    out: int = 0
-
-    @property
-    def may_send(self) -> bool:
-        """Whether there is something to send, and room for it."""
-        return bool(self.unsent) and not self.holds and not (self.refusals and self.out)
-
-    def add(self, question: str, size: int) -> None:
-        """Let a question wait for the next wave."""
-        self.unsent[question] = size
-        self.size += size
-
-    def drop(self, question: str) -> int:
-        """Take a question back; returns its size."""
-        size = self.unsent.pop(question, 0)
-        self.size -= size
-        return size
-
-    def take(self, most_bytes: int) -> dict[str, int]:
-        """Take out what fits into one wave, at least one question."""
-        taken: dict[str, int] = {}
-        total = 0
-        for question, size in self.unsent.items():
-            if taken and (len(taken) >= self.most or total + size > most_bytes):
-                break
-            total += size
-            taken[question] = size
-        for question in taken:
-            self.drop(question)
-        return taken
-
-
-@dataclass(slots=True, kw_only=True)
-class Outing:
+class BatchJob:
     """A wave that is out. `asked` are its questions that this call waits for, with the sizes of their bodies.
 
     `hand_on` gets answers as they are fetched and safe. `fresh` is one that nothing was sent of before.
@@ -81,8 +34,8 @@ class Outing:
     parking: Parking
     options: BatchOptions
     hand_on: Callable[[dict[str, str]], None]
-    watch: Callable[[str, Outing], None]
-    seen: Seen = field(default_factory=lambda: Seen(state="sending"))
+    watch: Callable[[str, BatchJob], None]
+    status: BatchStatus = field(default_factory=lambda: BatchStatus(state="sending"))
     answered: int = 0
     """How many questions had an answer in its files, also of those this call has not asked yet."""
     not_executed: dict[str, str] = field(default_factory=dict)
@@ -97,7 +50,7 @@ class Outing:
         return self.wave.questions
 
     async def carry(self) -> bool:
-        """Take the wave to its end: as `seen` tells, its answers handed on.
+        """Take the wave to its end: as `status` tells, its answers handed on.
 
         False where it is a wave of an earlier call that never arrived: not all that was in it may still be wanted.
         """
@@ -107,10 +60,10 @@ class Outing:
             await self.parking.end(self.wave.id, "never sent")
             return False
         await self._follow()
-        for file in self.seen.files:
+        for file in self.status.files:
             while not await self._fetch(file):
                 pass
-        await self.parking.end(self.wave.id, self.seen.state)
+        await self.parking.end(self.wave.id, self.status.state)
         self.watch("done", self)
         return True
 
@@ -151,14 +104,14 @@ class Outing:
 
     async def _follow(self) -> None:
         assert self.wave.batch
-        while not self.seen.ended:
+        while not self.status.ended:
             try:
-                self.seen = await self.back_end.look(self.wave.batch)
+                self.status = await self.back_end.retrieve(self.wave.batch)
             except TeacherUnavailable as error:
                 await self._wait(error)
                 continue
             self._went_well()
-            if not self.seen.ended:
+            if not self.status.ended:
                 await asyncio.sleep(self.options.poll)
 
     async def _fetch(self, file: str) -> bool:

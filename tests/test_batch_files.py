@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentinstruct import BatchOptions, RunOptions, TeacherOptions, generate, handover
+from agentinstruct import BatchOptions, RunOptions, TeacherOptions, batch_files, generate
 from agentinstruct.cli import main
 from agentinstruct.errors import ConfigurationError, QuestionsWait, RunLocked
 from agentinstruct.manifest import locked
@@ -53,7 +53,7 @@ def park(chain: Path, tmp_path: Path) -> Callable[..., str]:
 
 
 def _questions(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in handover.question_lines(run)]
+    return [json.loads(line) for line in batch_files.question_lines(run)]
 
 
 def _said(question: dict[str, Any]) -> str:
@@ -75,9 +75,9 @@ def test_a_run_answered_elsewhere_is_the_same_as_one_asked_live(
     teacher = TeacherOptions(teacher="openai:some-model", base_url=openai_server.base_url)
     run = tmp_path / "run"
     assert park(teacher=teacher).startswith("4 questions wait for answers: `agentinstruct batch export ")
-    handover.import_answers(run, [_answers(run, tmp_path / "answers.jsonl")])
+    batch_files.import_answers(run, [_answers(run, tmp_path / "answers.jsonl")])
     assert park(teacher=teacher).startswith("2 questions wait")
-    handover.import_answers(run, [_answers(run, tmp_path / "answers.jsonl")])
+    batch_files.import_answers(run, [_answers(run, tmp_path / "answers.jsonl")])
     done = generate(seeds("one", "two"), [chain], run, teacher=teacher, batch=EXPORT)
     assert (done.done, done.calls) == (2, 6)
     assert not openai_server.requests
@@ -94,7 +94,7 @@ def test_answers_brought_in_are_used_live_and_nothing_is_asked_for_them(
     first, second, third, _ = _questions(run)
     usable = [{"custom_id": each["custom_id"], "content": "brought"} for each in (first, second)]
     useless = {"custom_id": third["custom_id"], "response": {"status_code": 200, "body": {}}}
-    handover.import_answers(run, [_write(tmp_path / "answers.jsonl", *usable, useless)])
+    batch_files.import_answers(run, [_write(tmp_path / "answers.jsonl", *usable, useless)])
     done = generate(seeds("one", "two"), [chain], run, teacher=teacher)
     assert (done.done, done.calls) == (2, 6)
     assert len(openai_server.requests) == 4
@@ -109,7 +109,7 @@ def test_questions_parked_for_elsewhere_may_go_to_the_provider_after_all(
     soon = BatchOptions(poll=0.02, quiet=0.05)
     done = generate(seeds("one", "two"), [chain], tmp_path / "run", teacher=teacher, batch=soon)
     assert (done.done, done.calls) == (2, 6)
-    assert handover.waves_of(tmp_path / "run")[1] == (0, 0, 0)
+    assert batch_files.waves_of(tmp_path / "run")[1] == (0, 0, 0)
     assert openai_server.duplicates == 0
 
 
@@ -143,18 +143,18 @@ def test_answers_are_counted_and_none_is_overwritten(park: Callable[..., str], t
         {"custom_id": second, "error": {"code": "batch_expired", "message": "too late"}},
         {"custom_id": third, "response": {"status_code": 500, "body": {}}},
     ]
-    brought = handover.import_answers(run, [_write(tmp_path / "a.jsonl", *lines)])
-    assert brought == handover.Brought(kept=1, known=1, unknown=2, failed=2, waiting=3)
-    again = handover.import_answers(
+    brought = batch_files.import_answers(run, [_write(tmp_path / "a.jsonl", *lines)])
+    assert brought == batch_files.Imported(kept=1, known=1, unknown=2, failed=2, waiting=3)
+    again = batch_files.import_answers(
         run, [_write(tmp_path / "b.jsonl", {"custom_id": first, "content": "late"}), _write(tmp_path / "c.jsonl")]
     )
     assert (again.kept, again.known) == (0, 1)
     last = [{"custom_id": each, "content": "kept"} for each in (second, third, fourth)]
-    assert handover.import_answers(run, [_write(tmp_path / "d.jsonl", *last)]).waiting == 0
+    assert batch_files.import_answers(run, [_write(tmp_path / "d.jsonl", *last)]).waiting == 0
     park()
     asked = sorted(_said(each) for each in _questions(run))
     assert asked == ["kept kept", "kept kept"]
-    known = handover.import_answers(run, [tmp_path / "d.jsonl"])
+    known = batch_files.import_answers(run, [tmp_path / "d.jsonl"])
     assert (known.known, known.unknown) == (3, 0)  # their replies are recorded by now
 
 
@@ -171,20 +171,20 @@ def test_a_line_that_cannot_be_read_is_named_with_its_file(
 ) -> None:
     park()
     with pytest.raises(ConfigurationError, match=told):
-        handover.import_answers(tmp_path / "run", [_write(tmp_path / "answers.jsonl", *lines)])
+        batch_files.import_answers(tmp_path / "run", [_write(tmp_path / "answers.jsonl", *lines)])
 
 
 def test_what_is_no_run_or_no_file_is_said_and_a_run_in_use_is_left_alone(
     park: Callable[..., str], tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigurationError, match="is no run"):
-        handover.import_answers(tmp_path / "nothing", [])
+        batch_files.import_answers(tmp_path / "nothing", [])
     assert not (tmp_path / "nothing").exists()
     park()
     with pytest.raises(ConfigurationError, match=r"cannot read the answers in .*missing\.jsonl"):
-        handover.import_answers(tmp_path / "run", [tmp_path / "missing.jsonl"])
+        batch_files.import_answers(tmp_path / "run", [tmp_path / "missing.jsonl"])
     with locked(tmp_path / "run"), pytest.raises(RunLocked):
-        handover.import_answers(tmp_path / "run", [])
+        batch_files.import_answers(tmp_path / "run", [])
 
 
 def _command(
