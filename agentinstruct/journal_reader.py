@@ -143,7 +143,7 @@ class JournalReader:
         """Tell whether any finished item in scope was refused something because it stood elsewhere."""
         found = self._row(
             "SELECT 1 FROM items JOIN outcomes ON outcomes.item = items.id WHERE items.position IS NOT NULL "
-            "AND items.rejections AND instr(outcomes.rejections, '\"reason\":\"duplicate\"') LIMIT 1"
+            'AND items.rejections AND instr(outcomes.rejections, \'"reason":"duplicate"\') LIMIT 1'
         )
         return found is not None
 

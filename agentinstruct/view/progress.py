@@ -116,32 +116,55 @@ async def shown(run: Run, console: Console, events: Events) -> AsyncIterator[Non
             async with _every(_LIVE_EVERY, lambda: live.update(_block(run))):
                 yield
         return
-
-    def line() -> None:
-        figures = _figures(run)
-        if events.out:
-            teachers = {role: asdict(state) for role, state in run.stack.states().items()}
-            events.tell("progress", **figures, teachers=teachers)
-            return
-        told = [f"{name} {figures[name]}" for name in ("items", "done", "failed", "pairs", "calls")]
-        told += [f"{who}: {what}" for who, what in _unusual(run)]
-        console.print(" · ".join(told), markup=False, highlight=False, soft_wrap=True)
-
-    def wave(event: str, job: BatchJob) -> None:
-        ended = job.status.state if job.status.ended else None
-        if events.out:
-            batch, place = job.wave.batch, job.wave.place
-            counts = {"questions": job.questions, "answered": job.answered}
-            events.tell("wave", state=event, batch=batch, ended=ended, place=place, **counts)
-        else:
-            counted = f"{job.answered} of {job.questions} answered" if ended else f"{job.questions} questions"
-            words = printable_line(f"batch {job.wave.batch} {ended or event}: {counted}")
-            console.print(words, markup=False, highlight=False, soft_wrap=True)
-
+    lines = _Events(run, events) if events.out else _Lines(run, console)
     if run.waves is not None:
-        run.waves.watch = wave
-    async with _every(_LINE_EVERY, line):
+        run.waves.watch = lines.wave
+    async with _every(_LINE_EVERY, lines.progress):
         yield
+
+
+class _Lines:
+    """Tells how a run goes in plain lines; says nothing where nothing is new, since a batch may take a day."""
+
+    def __init__(self, run: Run, console: Console) -> None:
+        self._run = run
+        self._console = console
+        self._last = ""
+
+    def progress(self) -> None:
+        figures, waves = _figures(self._run), self._run.waves
+        told = [f"{name} {figures[name]}" for name in ("items", "done", "failed", "pairs", "calls")]
+        told += [f"{who}: {what}" for who, what in _unusual(self._run)]
+        told += [f"batches: {_waves_row(waves)}"] if waves else []
+        if (line := " · ".join(told)) != self._last:
+            self._say(line)
+        self._last = line
+
+    def wave(self, event: str, job: BatchJob) -> None:
+        ended = job.status.state if job.status.ended else None
+        counted = f"{job.answered} of {job.questions} answered" if ended else f"{job.questions} questions"
+        self._say(printable_line(f"batch {job.wave.batch} {ended or event}: {counted}"))
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Events:
+    """Tells how a run goes as events."""
+
+    def __init__(self, run: Run, events: Events) -> None:
+        self._run = run
+        self._events = events
+
+    def progress(self) -> None:
+        teachers = {role: asdict(state) for role, state in self._run.stack.states().items()}
+        self._events.tell("progress", **_figures(self._run), teachers=teachers)
+
+    def wave(self, event: str, job: BatchJob) -> None:
+        ended = job.status.state if job.status.ended else None
+        batch, place = job.wave.batch, job.wave.place
+        counts = {"questions": job.questions, "answered": job.answered}
+        self._events.tell("wave", state=event, batch=batch, ended=ended, place=place, **counts)
 
 
 @asynccontextmanager
