@@ -227,6 +227,6 @@ def test_the_summary_says_in_a_line_that_a_run_was_throttled(ask: Callable[..., 
     summary = ask(lines(30), answer)
     told = io.StringIO()
     summary_view.show(summary, Console(file=told, width=200))
-    assert "throttled   1 times fewer calls at once, 6 calls tried again, 0 s held back by rates" in told.getvalue()
+    assert "throttled   calls at once reduced: 1, calls tried again: 6, seconds held back: 0" in told.getvalue()
     assert summary_view.as_json(summary)["throttled"] == {"reductions": 1, "retries": 6, "seconds_held": 0}
     assert "throttled" not in summary_view.as_json(ask(lines(30), lambda _question: "Eight."))

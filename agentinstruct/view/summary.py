@@ -58,6 +58,6 @@ def show(summary: Summary, console: Console, *, reasons: int = 12) -> None:
     tokens = f"{summary.prompt_tokens} tokens in, {summary.completion_tokens} out"
     table.add_row("calls", f"{summary.calls}, {tokens}, {cost}")
     if any((slowed := _throttled(summary)).values()):
-        times = f"{slowed['reductions']} times fewer calls at once, {slowed['retries']} calls tried again"
-        table.add_row("throttled", f"{times}, {slowed['seconds_held']:g} s held back by rates")
+        times = f"calls at once reduced: {slowed['reductions']}, calls tried again: {slowed['retries']}"
+        table.add_row("throttled", f"{times}, seconds held back: {slowed['seconds_held']:g}")
     console.print(table)
