@@ -14,13 +14,13 @@ from agentinstruct.dataset import writing
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.journal import Journal
 from agentinstruct.manifest import locked, read_journal, read_manifest
-from agentinstruct.parking import ParkedQuestions, Parking, Wave
+from agentinstruct.parking import KEPT_AT_ONCE, ParkedQuestions, Parking, Wave
 from agentinstruct.teacher.batch.lines import LONGEST_LINE, Line, question_line, read_line
-from agentinstruct.teacher.failures import without_keys
+from agentinstruct.teacher.failures import may_be_cured, without_keys
 
 _URL = "/v1/chat/completions"
-_KEPT_AT_ONCE = 256
-_CURABLE = {408, 409, 425, 429}
+_NOT_ITS_FAULT = {401, 403, 404}
+"""Statuses that blame whoever asked, with what key and where, and not the question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ async def _keep(parking: Parking, files: list[Path]) -> Imported:
                 counts[outcome] += 1
                 if outcome == "kept":
                     answers[line.question] = line.answer if line.status == 200 else without_keys(line.answer)
-                if len(answers) >= _KEPT_AT_ONCE:
+                if len(answers) >= KEPT_AT_ONCE:
                     await parking.bring(answers)
                     answers.clear()
         finally:
@@ -108,13 +108,9 @@ def _outcome(line: Line, parked: ParkedQuestions, answers: dict[str, str]) -> st
         return "known" if parked.was_answered(line.question) else "unknown"
     if line.question in answers or parked.find(line.question)[1] is not None:
         return "known"
-    if line.problem or _may_be_cured(line.status):
+    if line.problem or may_be_cured(line.status) or line.status in _NOT_ITS_FAULT:
         return "failed"
     return "kept"
-
-
-def _may_be_cured(status: int) -> bool:
-    return status in _CURABLE or status >= 500 or status in (401, 403, 404)
 
 
 def _lines(file: Path) -> Iterator[Line]:

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from agentinstruct.errors import TeacherUnavailable
 from agentinstruct.options import BatchOptions
-from agentinstruct.parking import Parking, Wave
+from agentinstruct.parking import KEPT_AT_ONCE, Parking, Wave
 from agentinstruct.teacher.batch.lines import question_line, read_line
 from agentinstruct.teacher.batch.protocols import BackEnd, BatchStatus, Lost
 
-_KEPT_AT_ONCE = 256
-"""Answers kept in one commit."""
 _LONGEST_WAIT, _LONGEST_TOLD_WAIT = 600.0, 3600.0
 _MOST_LOST = 5
 """How often a file is asked for that the provider says is not there: it may not be there yet."""
@@ -120,7 +118,7 @@ class BatchJob:
         try:
             async for raw in self.back_end.fetch(file):
                 self._read(raw, answers)
-                if len(answers) >= _KEPT_AT_ONCE:
+                if len(answers) >= KEPT_AT_ONCE:
                     await self._keep(answers)
                     answers = {}
         except TeacherUnavailable as error:

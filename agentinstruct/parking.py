@@ -14,6 +14,8 @@ from agentinstruct.journal import Journal
 from agentinstruct.journal_reader import JournalReader
 from agentinstruct.teacher.batch.protocols import Question
 
+KEPT_AT_ONCE = 256
+"""Answers that whoever reads a file of them keeps in one commit."""
 _FREE = "wave IS NULL AND answer IS NULL"
 """Of a question: neither out nor answered."""
 

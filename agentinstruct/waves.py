@@ -282,7 +282,7 @@ class Waves:
         try:
             await work
         except Exception as error:
-            known = isinstance(error, AgentInstructError)
+            known = error if isinstance(error, AgentInstructError) else None
             self._broken = None if known else error
             self.stop(leave=True)
-            self.on_break(error if isinstance(error, AgentInstructError) else AgentInstructError("no wave can be sent"))
+            self.on_break(known or AgentInstructError("no wave can be sent"))

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -129,14 +130,18 @@ def test_a_run_whose_batch_is_out_is_not_gone_on_with_live_where_its_questions_w
     batches = server.batches
     batches.hold = True
     process = start_run(server, stories, chain, tmp_path / "run")
-    wait_for_more(lambda: batches.calls["retrieve"], 0, while_alive=process)
-    process.kill()
-    process.join()
+    _kill_while_a_batch_is_out(server, process)
     with pytest.raises(ConfigurationError, match=rf"{ITEMS} questions .* batch_0000.* --batch openai"):
         run_live(server, stories, chain, tmp_path / "run")
     assert not server.arrivals
     batches.hold = False
     _is_whole(server, stories, chain, tmp_path)
+
+
+def _kill_while_a_batch_is_out(server: OpenAIServer, process: BaseProcess) -> None:
+    wait_for_more(lambda: server.batches.calls["retrieve"], 0, while_alive=process)
+    process.kill()
+    process.join()
 
 
 def _states(batches: BatchAPI) -> list[str]:
@@ -150,9 +155,7 @@ def test_questions_that_were_out_when_a_run_was_killed_count_once_against_its_ca
     batches.hold = True
     words = words_for(server, stories, chain, tmp_path / "run", "--budget-tokens", "60000")
     process = start_command(words, tmp_path / "said")
-    wait_for_more(lambda: batches.calls["retrieve"], 0, while_alive=process)
-    process.kill()
-    process.join()
+    _kill_while_a_batch_is_out(server, process)
     batches.hold = False
     teacher = options_for(server, budget_tokens=60_000)  # not enough for two waves
     assert run_batches(server, stories, chain, tmp_path / "run", teacher=teacher).done == ITEMS
@@ -165,9 +168,7 @@ def test_a_recovered_journal_still_knows_what_is_out_in_a_batch(
     batches = server.batches
     batches.hold = True
     process = start_run(server, stories, chain, tmp_path / "run")
-    wait_for_more(lambda: batches.calls["retrieve"], 0, while_alive=process)
-    process.kill()
-    process.join()
+    _kill_while_a_batch_is_out(server, process)
     asyncio.run(recover(tmp_path / "run"))
     batches.hold = False
     _is_whole(server, stories, chain, tmp_path)

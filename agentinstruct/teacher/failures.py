@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from agentinstruct.errors import AgentInstructError, Rejected, TeacherRefused, TeacherUnavailable
 
 _LIKE_A_KEY = re.compile(r"\b((sk|pk|gsk|xai|hf)[-_]|AIza)[A-Za-z0-9_*.-]{6,}")
-_CURABLE = {408, 409, 425, 429, 529}
+_CURABLE = {408, 409, 425, 429}
 _TOO_LONG = ("context_length_exceeded", "string_above_max_length")
 
 
@@ -26,7 +26,7 @@ def failure_of(
         return Rejected("too_long", message)
     if status == 429 and code == "insufficient_quota":
         return TeacherRefused(f"the account behind {key_variable} has no credit left at {endpoint}{said}")
-    if status in _CURABLE or status >= 500:
+    if may_be_cured(status):
         return TeacherUnavailable(
             f"the teacher at {endpoint} answered {status}{said}",
             retry_after=retry_after(headers),
@@ -46,6 +46,11 @@ def failure_of(
     }
     default = f"{endpoint} refuses the request for {model!r} with status {status}: check the model and its settings"
     return TeacherRefused(f"{cure.get(status, default)}{said}")
+
+
+def may_be_cured(status: int) -> bool:
+    """Tell whether another try may get another answer than this error status."""
+    return status in _CURABLE or status >= 500
 
 
 def without_keys(text: str) -> str:

@@ -19,7 +19,7 @@ from agentinstruct.teacher.failures import failure_of
 from agentinstruct.teacher.layer import RequestOptions, cancellable, without_secrets
 from agentinstruct.teacher.rates import RatedResult, Rates
 from agentinstruct.teacher.tokens import estimated_tokens, prompt_bytes
-from agentinstruct.teacher.wire import request_body, result_of
+from agentinstruct.teacher.wire import request_body, result_of, unencodable
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _INFO = ModelInfo(
@@ -149,7 +149,7 @@ class OpenAITeacher(ChatCompletionClient):
                 reply = await self._connection.post(self._endpoint.address(str(body["model"])), sent)
             return self._result(reply)
         except UnicodeEncodeError as error:
-            return Rejected("unencodable_text", f"the question holds {error.object[error.start : error.end]!a}")
+            return unencodable(error)
         except TimeoutError:
             return TeacherUnavailable(f"{self._endpoint.shown} gave no whole reply within {self._timeout:g} s")
         except Rejected as error:

@@ -53,6 +53,11 @@ def request_body(messages: Sequence[LLMMessage], options: RequestOptions) -> dic
     return body
 
 
+def unencodable(error: UnicodeEncodeError) -> Rejected:
+    """Return the rejection of a question that no request can hold, such as one with half an emoji in it."""
+    return Rejected("unencodable_text", f"the question holds {error.object[error.start : error.end]!a}")
+
+
 def _turns(message: LLMMessage) -> Iterator[dict[str, Any]]:
     match message:
         case SystemMessage():

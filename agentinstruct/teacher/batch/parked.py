@@ -9,7 +9,7 @@ from typing import Unpack
 
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
 
-from agentinstruct.errors import ConfigurationError, Rejected, TeacherRefused, TeacherUnavailable
+from agentinstruct.errors import ConfigurationError, TeacherRefused, TeacherUnavailable
 from agentinstruct.teacher.batch.lines import read_answer
 from agentinstruct.teacher.batch.openai import OpenAIBatches
 from agentinstruct.teacher.batch.protocols import BackEnd, Batcher, Question
@@ -18,6 +18,7 @@ from agentinstruct.teacher.layer import Layer, RequestOptions, cancellable
 from agentinstruct.teacher.openai import OpenAITeacher
 from agentinstruct.teacher.prices import Price
 from agentinstruct.teacher.retry import Retry
+from agentinstruct.teacher.wire import unencodable
 
 
 class Parked(Layer):
@@ -51,7 +52,7 @@ def _json(body: object) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:  # one such line, and a provider refuses the whole file
-        raise Rejected("unencodable_text", f"the question holds {error.object[error.start : error.end]!a}") from None
+        raise unencodable(error) from None
     return json.dumps(body)  # in ASCII: some take other line separators than \n for the end of a line
 
 
