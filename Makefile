@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up everything they need in .venv; neither installs torch.
+# `make demo` and `make test` set up everything they need in .venv; the tests train tiny students and install torch.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
