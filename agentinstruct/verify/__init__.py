@@ -1,5 +1,6 @@
 """Whether a pair is right, as far as a program can tell."""
 
+from agentinstruct.verify.answers import Outcome, final_answer, mark, same_answer
 from agentinstruct.verify.checks import (
     agrees_with_writer,
     answer_changed,
@@ -12,14 +13,18 @@ from agentinstruct.verify.checks import (
 from agentinstruct.verify.numbers import find_numbers, parse_number, same_number
 
 __all__ = [
+    "Outcome",
     "agrees_with_writer",
     "answer_changed",
     "declines_when_unanswerable",
+    "final_answer",
     "find_numbers",
     "is_permutation",
+    "mark",
     "matches_gold",
     "one_key",
     "parse_number",
     "quoted_from_passage",
+    "same_answer",
     "same_number",
 ]
