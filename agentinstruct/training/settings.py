@@ -68,6 +68,9 @@ class SftSettings(Settings):
 
     packing: bool = False
     """Fill sequences of `max_length` with whole examples that do not attend to each other."""
+    system_message: str | None = None
+    """Stands in place of each conversation's own system message, so that the student has to find the strategy which
+    its teacher was told (Orca 2, section 4.1: prompt erasing); an empty one leaves none."""
 
 
 class PreferenceSettings(Settings):
@@ -80,3 +83,26 @@ class PreferenceSettings(Settings):
     """DPO only: weight of the negative log-likelihood of the chosen reply beside the preference loss."""
     desirable_weight: float = Field(default=1.0, ge=0)
     undesirable_weight: float = Field(default=1.0, ge=0)
+    balance: bool = False
+    """KTO only: raise the rarer label's weight until both labels weigh the same."""
+
+
+class PracticeSettings(PreferenceSettings):
+    """A round of practice (Orca-Math §2.3): replies sampled from the student, judged, and learnt from."""
+
+    samples: int = Field(default=4, ge=1)
+    """Replies to each problem."""
+    temperature: float = Field(default=0.7, gt=0)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    max_new_tokens: int = Field(default=512, ge=1)
+    rounds: int = Field(default=1, ge=1)
+    """Rounds with these settings, each from the student the last one made."""
+    problems: int | None = Field(default=None, ge=1)
+    """Problems a round practises on, other ones than the rounds before it as long as they last; None takes all."""
+    cap: int = Field(default=4, ge=1)
+    """Most pairs (DPO), or replies of each label (KTO), of a problem."""
+    positives: Literal["both", "teacher", "student"] = "both"
+    synthetic_negatives: bool = True
+    """Whether problems that are always solved borrow wrong replies of others."""
+    imitate: bool = False
+    """Learn the right replies by supervised fine-tuning instead: what preferences are compared with."""
