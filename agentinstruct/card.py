@@ -1,10 +1,13 @@
-"""The dataset card, in the form the Hub reads: every number in it is counted from the published data."""
+"""The dataset card, in the form the Hub reads: every number in it is counted from the published data.
+
+How a card is filled without letting what strangers wrote break out of it is here too, for a student's card.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
@@ -23,13 +26,10 @@ def render_card(
     skills: tuple[Skill, ...], teachers: Mapping[str, Mapping[str, JsonValue]], counts: Counts, *, run_seed: int
 ) -> str:
     """Return the card's Markdown. What comes from seeds is cleaned of Markdown and HTML before it goes in."""
-    environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False, finalize=_clean
-    )
-    template = environment.from_string(Path(__file__).with_name("card.md").read_text(encoding="utf-8"))
     names = [skill.flow.skill for skill in skills]
-    return template.render(
-        metadata=_Ready(_metadata(counts)),
+    return fill_card(
+        Path(__file__).with_name("card.md"),
+        metadata=Ready(_metadata(counts)),
         title=" and ".join(names),
         skills=names,
         counts=counts,
@@ -38,20 +38,42 @@ def render_card(
         reasons=sorted(counts.by_reason.items(), key=lambda each: (-each[1], each[0])),
         licenses=counts.by_license.most_common(),
         unknown=counts.by_license["unknown"],
-        teachers=[(role, _Ready(_described(identity))) for role, identity in teachers.items()],
+        teachers=[(role, Ready(_described(identity))) for role, identity in teachers.items()],
         offline=any(identity.get("client") == "offline" for identity in teachers.values()),
         run_seed=run_seed,
     )
 
 
-class _Ready(str):
+def fill_card(template: Path, **values: object) -> str:
+    """Return a template filled with values, of which every text but `Ready` is cleaned of Markdown and HTML."""
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False, finalize=_clean
+    )
+    return environment.from_string(template.read_text(encoding="utf-8")).render(**values)
+
+
+def front_matter(rows: Mapping[str, object]) -> str:
+    """Return the rows of a card's YAML header; the values are JSON, which YAML reads."""
+    return "\n".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in rows.items())
+
+
+def license_rows(licenses: Iterable[str]) -> dict[str, str]:
+    """Return the header's rows that say under which licences the whole is, as the Hub spells them."""
+    named = {name.lower() for name in licenses}
+    known = sorted(name for name in named if name != "unknown" and _HUB_LICENSE.fullmatch(name))
+    if len(named) == len(known) == 1:
+        return {"license": known[0]}
+    return {"license": "other", "license_name": " AND ".join(known) or "unknown"}
+
+
+class Ready(str):
     """Text made here, which need not be cleaned."""
 
     __slots__ = ()
 
 
 def _clean(value: object) -> object:
-    if isinstance(value, str) and not isinstance(value, _Ready):
+    if isinstance(value, str) and not isinstance(value, Ready):
         return _BREAKING.sub(" ", value)
     return value
 
@@ -61,13 +83,10 @@ def _described(identity: Mapping[str, JsonValue]) -> str:
 
 
 def _metadata(counts: Counts) -> str:
-    """Return the YAML header; its values are JSON, which YAML reads."""
+    """Return the YAML header."""
     size = next((name for limit, name in _SIZES if counts.pairs < limit), "n>1M")
-    licenses = [name.lower() for name, _ in counts.by_license.most_common() if _HUB_LICENSE.fullmatch(name.lower())]
-    known = [name for name in licenses if name != "unknown"]
     rows: dict[str, object] = {
-        "license": known[0] if len(known) == 1 and len(counts.by_license) == 1 else "other",
-        "license_name": " AND ".join(sorted(known)) or "unknown",
+        **license_rows(counts.by_license),
         "task_categories": ["text-generation"],
         "tags": ["synthetic", "instruction-tuning", "agentinstruct"],
         "size_categories": [size],
@@ -78,6 +97,4 @@ def _metadata(counts: Counts) -> str:
             }
         ],
     }
-    if rows["license"] != "other":
-        del rows["license_name"]
-    return "\n".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in rows.items())
+    return front_matter(rows)
