@@ -42,7 +42,8 @@ _VERDICTS = pa.list_(pa.struct([("check", pa.string()), ("passed", pa.bool_()), 
 _TURN = [("role", pa.string()), ("content", pa.string())]
 _TOOL_TURN = [*_TURN, ("tool_calls", pa.string()), ("tool_call_id", pa.string())]
 _ORIGIN = [("source", pa.string()), ("license", pa.string()), ("lineage", _LINEAGE)]
-_REJECTIONS = pa.schema([(name, pa.string()) for name in ("id", "stage", "reason", "detail", "text")] + _ORIGIN)
+_REJECTED = ("id", "stage", "reason", "detail", "text", "response")
+_REJECTIONS = pa.schema([(name, pa.string()) for name in _REJECTED] + _ORIGIN)
 
 
 def _pairs_schema(tools: bool) -> pa.Schema:
@@ -215,7 +216,16 @@ def _rejection_row(rejection: Rejection) -> dict[str, Any]:
 
 def read_pairs(directory: Path) -> Iterator[dict[str, Any]]:
     """Yield the published rows of a run's `pairs`, one dict each; raises `ConfigurationError` where there are none."""
-    shards = sorted((directory / "pairs").glob("*.parquet"))
+    yield from _read(directory, "pairs")
+
+
+def read_rejections(directory: Path) -> Iterator[dict[str, Any]]:
+    """Yield the published rows of a run's `rejected`; raises `ConfigurationError` where there are none."""
+    yield from _read(directory, "rejected")
+
+
+def _read(directory: Path, folder: str) -> Iterator[dict[str, Any]]:
+    shards = sorted((directory / folder).glob("*.parquet"))
     if not shards:
         raise ConfigurationError(f"{directory} holds no published pairs; run `agentinstruct generate` first")
     for shard in shards:

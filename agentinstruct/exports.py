@@ -1,4 +1,4 @@
-"""Published pairs in the forms that trainers read, one JSON object a line."""
+"""Published pairs, and what a run preferred, in the forms that trainers read: one JSON object a line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from agentinstruct.dataset import read_pairs
 from agentinstruct.errors import ConfigurationError
+from agentinstruct.training.run_preferences import labelled_of_run, preferences_of_run
 
 Row = dict[str, Any]
 _SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt"}
@@ -78,18 +79,28 @@ FORMATS: dict[str, Callable[[Row], Row]] = {
     "sharegpt": to_sharegpt,
     "alpaca": to_alpaca,
 }
+"""What becomes of one pair."""
+RUN_FORMATS: dict[str, Callable[[Path], Iterator[Row]]] = {
+    "preference": preferences_of_run,
+    "labelled": labelled_of_run,
+}
+"""What is made of all of a run's pairs and rejections together."""
 
 
 def export_lines(directory: Path, form: str) -> Iterator[str]:
-    """Yield a run's pairs as JSON lines; raises `ConfigurationError` for a form there is not."""
-    if form not in FORMATS:
-        raise ConfigurationError(f"no format {form!r}: there are {', '.join(FORMATS)}")
-    for row in read_pairs(directory):
-        yield json.dumps(FORMATS[form](row), ensure_ascii=False)
+    """Yield a run's dataset as JSON lines; raises `ConfigurationError` for a form there is not."""
+    if form in FORMATS:
+        rows: Iterator[Row] = map(FORMATS[form], read_pairs(directory))
+    elif form in RUN_FORMATS:
+        rows = RUN_FORMATS[form](directory)
+    else:
+        raise ConfigurationError(f"no format {form!r}: there are {', '.join([*FORMATS, *RUN_FORMATS])}")
+    for row in rows:
+        yield json.dumps(row, ensure_ascii=False)
 
 
 def export(directory: Path, form: str, path: Path) -> int:
-    """Write a run's pairs to `path`, whole or not at all, and return how many they are."""
+    """Write a run's dataset to `path`, whole or not at all, and return how many rows it became."""
     lines = export_lines(directory, form)
     fresh = path.with_name(f".{path.name}.new")
     try:

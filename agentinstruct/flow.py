@@ -190,15 +190,16 @@ class Flow:
 
     async def _answered(self, content: Content | None, instruction: Instruction, ask: Ask) -> Pair | None:
         """Answer and check one instruction; None when it was rejected."""
-        stage = "respond"
+        stage, response = "respond", ""
         try:
             with ask.stage("respond"):
                 pair = await self.respond(instruction, ask)
-            stage = "verify"
+            stage, response = "verify", pair.response if pair.instruction == instruction.text else ""
             with ask.stage("verify"):
                 verdicts = await self._verified(pair, instruction, ask)
         except Rejected as rejected:
-            refuse(ask, stage, rejected, content=content, instruction=instruction, text=instruction.text)
+            asked = instruction.text
+            refuse(ask, stage, rejected, content=content, instruction=instruction, text=asked, response=response)
             return None
         typed = pair.model_copy(update={"type": pair.type or instruction.type, "verdicts": tuple(verdicts)})
         lineage = trace(

@@ -58,12 +58,14 @@ def refuse(
     content: Content | None = None,
     instruction: Instruction | None = None,
     text: str = "",
+    response: str = "",
 ) -> None:
     """Count what ended at `stage`, in the branch of `ask`, with the way it came from content or instruction."""
     origin = instruction or content
     asked = (origin.asked if origin else ()) + ask.asked
     lineage = trace(ask.seed, ask.flow, content=content, instruction=instruction, asked=asked)
-    ask.reject(Rejection(stage=stage, reason=rejected.reason, detail=rejected.detail, text=text, lineage=lineage))
+    why = {"reason": rejected.reason, "detail": rejected.detail}
+    ask.reject(Rejection(stage=stage, **why, text=text, response=response, lineage=lineage))
 
 
 def with_asked(output: Made, before: tuple[Asked, ...], branch: Ask) -> Made:

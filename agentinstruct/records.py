@@ -186,6 +186,13 @@ class Pair(Record):
         """The user's turns, joined: what makes two pairs the same question."""
         return "\n\n".join(message.content or "" for message in self.messages if message.role == "user")
 
+    @property
+    def response(self) -> str:
+        """The reply, where the pair is one question and one reply in words; empty for any other conversation."""
+        if self.tools or [message.role for message in self.messages] != ["user", "assistant"]:
+            return ""
+        return self.messages[-1].content or ""
+
 
 class Rejection(Record):
     """What did not become a pair: at which stage, why, and where it came from."""
@@ -196,4 +203,6 @@ class Rejection(Record):
     detail: str = ""
     text: str = ""
     """The instruction, or the teacher's words, that were rejected."""
+    response: str = ""
+    """The reply that failed, where there was one to the instruction `text`: an attempt to learn from."""
     lineage: Lineage | None = None

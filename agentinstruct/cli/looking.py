@@ -127,15 +127,20 @@ def estimate(
 def export(
     run: flags.Directory,
     form: Annotated[
-        str, typer.Option("--format", help="messages, prompt-completion, sharegpt or alpaca.")
+        str, typer.Option("--format", help="messages, prompt-completion, sharegpt, alpaca, preference or labelled.")
     ] = "messages",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A .jsonl file; standard output if left out.")] = None,
 ) -> None:
-    """Write a run's pairs as JSON lines in the form a trainer reads."""
+    """Write a run's pairs as JSON lines in the form a trainer reads.
+
+    `preference` sets verified replies beside failed ones to the same instruction; `labelled` lists both, each with its
+    label.
+    """
     from agentinstruct import exports
 
     if out is None:
         for line in exports.export_lines(run, form):
             print(printable_json(line))
         return
-    print(f"{exports.export(run, form, out)} pairs in {printable_line(out)}")
+    what = "pairs" if form in exports.FORMATS else "rows"
+    print(f"{exports.export(run, form, out)} {what} in {printable_line(out)}")

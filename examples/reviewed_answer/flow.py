@@ -1,4 +1,8 @@
-"""Reviewed answers: a question about a passage, answered by a stock AutoGen group chat of a writer and a reviewer."""
+"""Reviewed answers: a question about a passage, answered by a stock AutoGen group chat of a writer and a reviewer.
+
+The drafts that the reviewer objected to are kept beside the answer, so that a student can learn to prefer it to them:
+`agentinstruct export RUN --format preference`.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -8,7 +12,7 @@ from autogen_agentchat.teams import RoundRobinGroupChat
 from autogen_core.models import ChatCompletionClient
 from pydantic import BaseModel
 
-from agentinstruct import Ask, Pair, Seed
+from agentinstruct import Ask, Pair, Rejection, Seed
 from agentinstruct.flow import flow
 
 
@@ -19,7 +23,7 @@ class Asked(BaseModel):
 
 
 @flow(skill="Reviewed Answers", kinds=("text", "textbook"))
-async def reviewed_answer(seed: Seed, ask: Ask) -> AsyncIterator[Pair]:
+async def reviewed_answer(seed: Seed, ask: Ask) -> AsyncIterator[Pair | Rejection]:
     """Ask about the passage; the last thing the writer says before the reviewer approves is the response."""
     asked = await ask("asker", returns=Asked, passage=seed.text)
     writer, reviewer = ask.prompts["writer"].system, ask.prompts["reviewer"].system
@@ -36,4 +40,7 @@ async def reviewed_answer(seed: Seed, ask: Ask) -> AsyncIterator[Pair]:
     task = f"{seed.text}\n\n{asked.question}"
     result = await ask.team(team, task)
     answers = [message.to_text() for message in result.messages if message.source == "writer"]
+    reviews = [message.to_text() for message in result.messages if message.source == "reviewer"]
+    for draft, objection in zip(answers[:-1], reviews, strict=False):
+        yield Rejection(stage="review", reason="not_approved", detail=objection, text=task, response=draft)
     yield Pair.of(task, answers[-1])
