@@ -1,0 +1,30 @@
+"""Judge: the teacher draws the final answers out of a reference and a student's reply, and says whether they agree.
+
+Orca-Math's GPT4-based-Exact-Match (section 2.3), for replies from which a program could read no answer. The seed's
+text is the reply; `problem` and `reference` are in its `meta`. A pair holds the seed's id and what was decided.
+"""
+
+from collections.abc import AsyncIterator
+
+from pydantic import BaseModel
+
+from agentinstruct.agent import Ask
+from agentinstruct.flow import flow
+from agentinstruct.records import Pair, Seed
+
+
+class Judgement(BaseModel):
+    """What the judge returns."""
+
+    reference_answer: str
+    student_answer: str
+    agree: bool
+
+
+@flow(skill="Judge", kinds=("math",))
+async def judge(seed: Seed, ask: Ask) -> AsyncIterator[Pair]:
+    """Ask once; an answer that the student did not give cannot agree."""
+    told = {"problem": seed.meta["problem"], "reference": seed.meta["reference"], "reply": seed.text}
+    judgement = await ask("judge", returns=Judgement, **told)
+    agree = judgement.agree and bool(judgement.student_answer.strip())
+    yield Pair.of(seed.id, "agree" if agree else "differ", final_answer=judgement.student_answer)
