@@ -18,7 +18,7 @@ HEAVY |= {"transformers", "accelerate", "peft", "math_verify", "sympy", "matplot
 # From the faces down; a module imports only from layers below its own, and from its own layer.
 LAYERS: list[set[str]] = [
     {"cli", "view"},
-    {"training", "exports"},
+    {"training", "exports", "evaluation"},
     {
         "account",
         "api",

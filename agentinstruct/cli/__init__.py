@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from agentinstruct.cli import batch, flows, training
+from agentinstruct.cli import batch, evaluating, flows, training
 from agentinstruct.cli.exits import exit_code, sentence
 from agentinstruct.cli.looking import estimate, export, journal, preview
 from agentinstruct.cli.making import generate, recover, status
@@ -30,6 +30,7 @@ for _verb in (generate, status, recover, journal, preview, estimate, export):
 app.add_typer(flows.app)
 app.add_typer(batch.app)
 app.add_typer(training.app)
+app.add_typer(evaluating.app)
 _debug = False
 
 
