@@ -1,6 +1,7 @@
 """Questions of practice that go to a server, through our own engine: a student's replies, and a teacher's verdicts.
 
-Each kind is a run of its own in the round's folder: journaled, resumable, each question asked and paid for once.
+Each kind is a run of its own in the round's folder: journaled, resumable, each question asked and paid for once. A
+seed's text is the id of what is asked about: a run takes each text once, and two problems may get one reply.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ class ServedStudent:
     ) -> tuple[list[list[Reply]], int]:
         """Return each problem's replies, and the tokens of the prompts."""
         meta: dict[str, Any] = {"samples": samples, "most": settings.max_new_tokens}
-        seeds = [Seed(id=problem.id, text=problem.prompt, kind="math", meta=meta) for problem in problems]
+        seeds = [
+            Seed(id=problem.id, text=problem.id, kind="math", meta={**meta, "problem": problem.prompt})
+            for problem in problems
+        ]
         sampling = replace(
             self._options.sampling,
             temperature=temperature,
@@ -65,11 +69,12 @@ class TeacherJudge:
         seeds = {
             each.id: Seed(
                 id=each.id,
-                text=each.reply,
+                text=each.id,
                 kind="math",
                 meta={
                     "problem": each.problem.prompt,
                     "reference": each.problem.solution or f"The answer is {each.problem.answer}.",
+                    "reply": each.reply,
                 },
             )
             for each in unread

@@ -102,6 +102,18 @@ def test_the_teacher_judges_each_unread_reply_once_and_an_empty_answer_never_agr
     assert "There are 3." in teacher.asked[0].user and "How many?" in teacher.asked[0].user
 
 
+def test_one_reply_to_two_problems_is_judged_for_each(tmp_path: Path) -> None:
+    three, four = Problem("one", "How many?", "3", "There are 3."), Problem("two", "And now?", "4", "There are 4.")
+    unread = [Unread(three, "three or so"), Unread(four, "three or so")]
+
+    def verdict(question: Question) -> dict[str, Any]:
+        right = "There are 3." in question.user
+        return {"reference_answer": "3" if right else "4", "student_answer": "3", "agree": right}
+
+    found = TeacherJudge(TeacherOptions(teacher=Teacher(verdict)))(unread, tmp_path)
+    assert [found[each.id] for each in unread] == [True, False]
+
+
 FORMS: list[tuple[Callable[[], dict[str, Any]], str]] = [
     (lambda: {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "It is 7."}]}, "7"),
     (lambda: {"prompt": "Q", "completion": "So 7 remain.", "final_answer": "8"}, "8"),

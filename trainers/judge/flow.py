@@ -1,7 +1,7 @@
 """Judge: the teacher draws the final answers out of a reference and a student's reply, and says whether they agree.
 
-Orca-Math's GPT4-based-Exact-Match (section 2.3), for replies from which a program could read no answer. The seed's
-text is the reply; `problem` and `reference` are in its `meta`. A pair holds the seed's id and what was decided.
+Orca-Math's GPT4-based-Exact-Match (section 2.3), for replies from which a program could read no answer: `problem`,
+`reference` and `reply` are in the seed's `meta`. A pair holds the seed's id and what was decided.
 """
 
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ class Judgement(BaseModel):
 @flow(skill="Judge", kinds=("math",))
 async def judge(seed: Seed, ask: Ask) -> AsyncIterator[Pair]:
     """Ask once; an answer that the student did not give cannot agree."""
-    told = {"problem": seed.meta["problem"], "reference": seed.meta["reference"], "reply": seed.text}
+    told = {name: seed.meta[name] for name in ("problem", "reference", "reply")}
     judgement = await ask("judge", returns=Judgement, **told)
     agree = judgement.agree and bool(judgement.student_answer.strip())
     yield Pair.of(seed.id, "agree" if agree else "differ", final_answer=judgement.student_answer)

@@ -1,9 +1,9 @@
 """Solve: a student behind an OpenAI-compatible server answers each problem several times.
 
-The seed's text is the problem; in its `meta` are `samples`, the number of replies, and `most`, the tokens of the
-longest one (the engine asks once more with twice the room where a reply was cut off). Each is asked for in a branch of
-its own, so that none is asked for twice. A pair holds the seed's id and the replies as a JSON list of [text, finished,
-tokens]: a run takes several pairs with one instruction for duplicates.
+In the seed's `meta` are `problem`, `samples`, the number of replies, and `most`, the tokens of the longest one (the
+engine asks once more with twice the room where a reply was cut off). Each is asked for in a branch of its own, so that
+none is asked for twice. A pair holds the seed's id and the replies as a JSON list of [text, finished, tokens]: a run
+takes several pairs with one instruction for duplicates.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from agentinstruct.records import Pair, Seed
 async def solve(seed: Seed, ask: Ask) -> AsyncIterator[Pair]:
     """Ask the student `samples` times, side by side; an empty reply, or one too long, counts as not finished."""
     prompt = ask.prompts["student"]
-    question = UserMessage(content=prompt.render({"problem": seed.text}), source="user")
+    question = UserMessage(content=prompt.render({"problem": seed.meta["problem"]}), source="user")
 
     async def one(number: int) -> tuple[str, bool, int]:
         try:
