@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-Split = Literal["train", "validation", "test"]
+Split = Literal["train", "test"]
 
 NAMES = ["Ana", "Ben", "Dora", "Emil", "Hana", "Ivo", "Kofi", "Lena", "Mira", "Omar"]
 THINGS = ["apples", "beads", "cards", "coins", "eggs", "keys", "nuts", "pens"]
@@ -40,7 +40,7 @@ LARGEST_GIVEN, LARGEST = 40, 99
 SKIPS = 0.35
 """How often the teacher goes on in the same line instead of writing down what it has so far."""
 HELD_OUT_OF = 5
-"""One template in so many is kept for validation and test."""
+"""One template in so many is kept for the tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def write_problems(count: int, split: Split, seed: int) -> list[WordProblem]:
     chance = Random(f"{split} {seed}")
     found: dict[str, WordProblem] = {}
     while len(found) < count:
-        problem = _try_problem(chance, held_out=split != "train")
+        problem = _try_problem(chance, held_out=split == "test")
         if problem:
             found.setdefault(problem.question, problem)
     return list(found.values())
