@@ -33,8 +33,10 @@ class Conversation:
     tools: tuple[dict[str, Any], ...] = ()
     where: str = ""
 
-    def under(self, system_message: str) -> Conversation:
-        """Return it with another system message in place of its own; one that has none is left as it is."""
+    def under(self, system_message: str | None) -> Conversation:
+        """Return it with another system message for its own; without one to put there or to replace, as it is."""
+        if system_message is None:
+            return self
         turns = ({**turn, "content": system_message} if turn["role"] == "system" else turn for turn in self.messages)
         return replace(self, messages=tuple(turn for turn in turns if turn["role"] != "system" or system_message))
 

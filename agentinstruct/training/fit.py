@@ -123,6 +123,20 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
+def model_digest(folder: Path) -> str:
+    """Return a hash of what makes the model in a folder; checkpoints below it and its card are no part of that."""
+    told = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _PARTS and path.is_file():
+            with path.open("rb") as file:
+                told.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return told.hexdigest()
+
+
+_PARTS = (".safetensors", ".json", ".jinja", ".model", ".txt")
+"""Weights, settings and the tokenizer."""
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))

@@ -153,8 +153,7 @@ class _Tally:
                 yield sequence
 
     def _rendered(self, conversation: Conversation) -> list[Rendered] | BadRow:
-        if self.system_message is not None:
-            conversation = conversation.under(self.system_message)
+        conversation = conversation.under(self.system_message)
         try:
             made = renderings(self.tokenizer, conversation, train_on=self.train_on)
             quoted = holds_control_text(self.tokenizer, conversation)

@@ -10,7 +10,6 @@ Killed at any point, the next call goes on from there and ends with the data and
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.training.account import round_metrics, started_from
 from agentinstruct.training.attempts import Problem
-from agentinstruct.training.fit import digest, held, write_whole
+from agentinstruct.training.fit import digest, held, model_digest, write_whole
 from agentinstruct.training.problems import fingerprint, problems_of_round
 from agentinstruct.training.round import Capabilities, Round, write_if_new
 from agentinstruct.training.settings import PracticeSettings
@@ -140,17 +139,9 @@ def _short(value: Any) -> str:
 
 
 def _identity(student: str | Path) -> str:
-    """Return a Hub name as it is, and a hash of a folder's weights and configuration."""
+    """Return a Hub name as it is, and a hash of a folder's model."""
     folder = Path(student)
-    if not folder.is_dir():
-        return str(student)
-    told = hashlib.sha256()
-    for path in sorted(folder.glob("*")):
-        if path.suffix in (".json", ".safetensors", ".jinja", ".model"):
-            told.update(path.name.encode())
-            with path.open("rb") as file:
-                told.update(hashlib.file_digest(file, "sha256").digest())
-    return told.hexdigest()[:16]
+    return model_digest(folder)[:16] if folder.is_dir() else str(student)
 
 
 def _told(metrics: dict[str, Any]) -> str:

@@ -101,11 +101,11 @@ def _read(source: str, settings: Settings, tokenizer: Any, skip_bad: bool) -> tu
         return _problems(source, tokenizer)
     if isinstance(settings, PreferenceSettings):
         return _preferences(source, settings, tokenizer, skip_bad)
+    told = settings.system_message if isinstance(settings, SftSettings) else None
     if tokenizer is None:
-        return _conversations(source, settings, skip_bad)
+        return _conversations(source, told, skip_bad)
     from agentinstruct.training.inspection import inspect_data
 
-    told = settings.system_message if isinstance(settings, SftSettings) else None
     found = inspect_data(source, tokenizer, max_length=settings.max_length, system_message=told, skip_bad=skip_bad)
     return found.describe(), [(length,) for length, times in found.lengths.items() for _ in range(times)]
 
@@ -133,19 +133,14 @@ class _Reading:
         return "\n".join([*lines, "first:", *(f"  {line}" for line in self.first.split("\n"))])
 
 
-def _as_taught(conversation: Conversation, settings: Settings) -> Conversation:
-    told = settings.system_message if isinstance(settings, SftSettings) else None
-    return conversation if told is None else conversation.under(told)
-
-
-def _conversations(source: str, settings: Settings, skip_bad: bool) -> tuple[str, Lengths]:
+def _conversations(source: str, told: str | None, skip_bad: bool) -> tuple[str, Lengths]:
     """Read conversations without rendering them: what the student sees is told from their characters."""
     reading = _Reading()
     for each in read_conversations(source):
         if isinstance(each, BadRow):
             reading.bad.append(each)
             continue
-        taught = _as_taught(each, settings)
+        taught = each.under(told)
         text = "\n".join(_words(turn) for turn in taught.messages) + (json.dumps(taught.tools) if taught.tools else "")
         reading.lengths.append((_tokens(text),))
         reading.first = reading.first or _marked(taught)
