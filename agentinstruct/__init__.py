@@ -11,18 +11,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agentinstruct.agent import Ask as Ask
     from agentinstruct.api import estimate as estimate
     from agentinstruct.api import generate as generate
     from agentinstruct.api import preview as preview
     from agentinstruct.api import recorded as recorded
     from agentinstruct.api import status as status
     from agentinstruct.api import stream as stream
-    from agentinstruct.exports import export as export
-    from agentinstruct.flow import Flow as Flow
-    from agentinstruct.options import BatchOptions as BatchOptions
-    from agentinstruct.options import RunOptions as RunOptions
-    from agentinstruct.options import TeacherOptions as TeacherOptions
+    from agentinstruct.batch.options import BatchOptions as BatchOptions
+    from agentinstruct.dataset.export import export as export
+    from agentinstruct.flow.ask import Ask as Ask
+    from agentinstruct.flow.definition import Flow as Flow
     from agentinstruct.readers import ReadOptions as ReadOptions
     from agentinstruct.readers import read_seeds as read_seeds
     from agentinstruct.records import Content as Content
@@ -31,22 +29,21 @@ if TYPE_CHECKING:
     from agentinstruct.records import Rejection as Rejection
     from agentinstruct.records import Seed as Seed
     from agentinstruct.records import Verdict as Verdict
-    from agentinstruct.summary import Summary as Summary
+    from agentinstruct.run.options import RunOptions as RunOptions
+    from agentinstruct.run.summary import Summary as Summary
+    from agentinstruct.teacher.options import TeacherOptions as TeacherOptions
 
 _HOMES = {
-    "Ask": "agent",
-    "Summary": "summary",
     "estimate": "api",
-    "export": "exports",
     "generate": "api",
     "preview": "api",
     "recorded": "api",
     "status": "api",
     "stream": "api",
-    "Flow": "flow",
-    "BatchOptions": "options",
-    "RunOptions": "options",
-    "TeacherOptions": "options",
+    "BatchOptions": "batch.options",
+    "export": "dataset.export",
+    "Ask": "flow.ask",
+    "Flow": "flow.definition",
     "ReadOptions": "readers",
     "read_seeds": "readers",
     "Content": "records",
@@ -55,6 +52,9 @@ _HOMES = {
     "Rejection": "records",
     "Seed": "records",
     "Verdict": "records",
+    "RunOptions": "run.options",
+    "Summary": "run.summary",
+    "TeacherOptions": "teacher.options",
 }
 
 

@@ -16,19 +16,25 @@ from typing import Any, TypeVar
 from autogen_core.models import ChatCompletionClient
 
 from agentinstruct.errors import ConfigurationError, SeedError
-from agentinstruct.estimates import Estimate, estimate_run
-from agentinstruct.intake import all_seeds
-from agentinstruct.library import find_flows
-from agentinstruct.manifest import read_journal
-from agentinstruct.options import RunOptions, TeacherOptions
-from agentinstruct.previews import Tree, preview_item, recorded_trees
+from agentinstruct.flow import find_flows
+from agentinstruct.journal import read_journal
 from agentinstruct.readers import ReadOptions
 from agentinstruct.records import Pair, Seed
-from agentinstruct.run import Run
-from agentinstruct.runner import run
-from agentinstruct.stack import TeacherStack
-from agentinstruct.summary import Summary, summarise
-from agentinstruct.teacher.prices import Prices
+from agentinstruct.run import (
+    Estimate,
+    Run,
+    RunOptions,
+    Summary,
+    TeacherStack,
+    Tree,
+    all_seeds,
+    estimate_run,
+    preview_item,
+    recorded_trees,
+    run,
+    summarise,
+)
+from agentinstruct.teacher import Prices, TeacherOptions
 
 __all__ = [
     "complete",

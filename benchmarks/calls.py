@@ -108,7 +108,7 @@ def rows_of(out: Path) -> Iterator[tuple[str, str]]:
     if not (out / "pairs").is_dir():
         yield from read_rows(out)
         return
-    from agentinstruct.dataset import read_pairs
+    from agentinstruct.dataset.parquet import read_pairs
 
     for pair in read_pairs(out):
         yield pair["lineage"]["seed_id"], pair["messages"][-1]["content"]

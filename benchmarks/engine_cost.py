@@ -28,9 +28,8 @@ from autogen_core.models import CreateResult, LLMMessage, SystemMessage
 from pydantic import JsonValue
 
 from agentinstruct.api import generate
-from agentinstruct.options import TeacherOptions
 from agentinstruct.records import Seed
-from agentinstruct.teacher.layer import Layer, RequestOptions
+from agentinstruct.teacher import Layer, RequestOptions, TeacherOptions
 from agentinstruct.teacher.offline import OfflineTeacher
 from benchmarks.passages import passages
 

@@ -29,7 +29,7 @@ _PER_MB = 1024 if sys.platform != "darwin" else 1024 * 1024
 def measure(seeds: Path, out: Path, *, flow: str, concurrency: int, trace: int) -> dict[str, Any]:
     """Run `generate` in this process and return what it came to, sizes in MB."""
     from agentinstruct.api import generate
-    from agentinstruct.options import TeacherOptions
+    from agentinstruct.teacher.options import TeacherOptions
 
     imported = _peak()
     if trace:

@@ -40,7 +40,7 @@ def main() -> int:
 
 def compare(student: Path, problems: int, rounds: int) -> dict[str, Any]:
     """Return tokens a CPU second of both, and whether their greedy replies are the same."""
-    from agentinstruct.training.sampling import Student
+    from agentinstruct.training.practice.sampling import Student
     from examples.orca_math_small.problems import write_problems
 
     ours = Student(student)
@@ -112,10 +112,10 @@ class Generating:
 
 def taught_student(folder: Path) -> Path:
     """Make the student of the small experiment and teach it until it ends its replies."""
-    from agentinstruct.training.inspection import prepare
-    from agentinstruct.training.models import load_tokenizer
-    from agentinstruct.training.rendering import ready_tokenizer
-    from agentinstruct.training.sft import fit_sft
+    from agentinstruct.training.data.inspection import prepare
+    from agentinstruct.training.data.rendering import ready_tokenizer
+    from agentinstruct.training.fit.models import load_tokenizer
+    from agentinstruct.training.fit.sft import fit_sft
     from examples.orca_math_small.experiment import SFT
     from examples.orca_math_small.problems import write_problems
     from examples.orca_math_small.student import make_student

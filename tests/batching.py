@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agentinstruct import Summary, TeacherOptions, generate
-from agentinstruct.options import BatchOptions
+from agentinstruct.batch.options import BatchOptions
 from tests.engine import pairs_of, rejected_of
 from tests.forked import forked, run_command_line
 from tests.openai_server import OpenAIServer

@@ -17,7 +17,7 @@ from typing import Any
 import agentinstruct.api
 import agentinstruct.teacher.openai
 from agentinstruct import cli
-from agentinstruct.journal import ItemRecorder, Journal
+from agentinstruct.journal.writer import ItemRecorder, Journal
 from agentinstruct.records import Pair
 from agentinstruct.teacher.journaled import Exchange
 

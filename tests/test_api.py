@@ -17,9 +17,9 @@ import agentinstruct
 from agentinstruct import RunOptions, Seed, TeacherOptions
 from agentinstruct.api import run
 from agentinstruct.errors import BudgetExceeded, ConfigurationError, FlowError, RunStopped, SeedError, TeacherError
-from agentinstruct.manifest import read_manifest
+from agentinstruct.journal.directory import read_manifest
 from agentinstruct.paths import SEEDS
-from agentinstruct.run import Run
+from agentinstruct.run.engine import Run
 from tests.engine import Question, Teacher, pairs_of
 
 PROBLEMS = SEEDS / "sample" / "word_problems.jsonl"

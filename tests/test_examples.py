@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import agentinstruct
-from agentinstruct.dataset import read_pairs
+from agentinstruct.dataset.parquet import read_pairs
 from agentinstruct.paths import SEEDS
 
 ROOT = Path(__file__).parent.parent

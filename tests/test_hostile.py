@@ -18,15 +18,15 @@ import pytest
 import agentinstruct
 from agentinstruct import Seed, cli
 from agentinstruct.errors import AgentInstructError, ConfigurationError, TeacherRefused, TeacherUnavailable
-from agentinstruct.library import find_flow
+from agentinstruct.flow.library import find_flow
 from agentinstruct.paths import SEEDS
 from agentinstruct.readers import ReadOptions, Skipped, read_seeds
-from agentinstruct.replies import Problem
+from agentinstruct.stages.replies import Problem
 from agentinstruct.teacher.offline.material import Material
 from agentinstruct.teacher.openai import OpenAITeacher
 from agentinstruct.teacher.prices import Prices
 from agentinstruct.teacher.spec import open_client
-from agentinstruct.typed import read_reply
+from agentinstruct.teacher.typed_replies import read_reply
 from agentinstruct.view.words import printable_json
 from tests.engine import Question, Teacher, pairs_of, rejected_of, seeds, write_flow
 from tests.openai_server import Fault, OpenAIServer
@@ -276,7 +276,7 @@ def test_the_request_for_a_repair_is_short_whatever_was_wrong(tmp_path: Path) ->
                 tmp_path / "asking",
                 {
                     "flow.py": ECHO["flow.py"].replace('"echo", ', '"echo", returns=Questions, ')
-                    + "from agentinstruct.replies import Questions\n",
+                    + "from agentinstruct.stages.replies import Questions\n",
                     "echo.md": ECHO["echo.md"],
                 },
             )

@@ -65,7 +65,7 @@ def test_the_sdist_holds_what_the_wheel_is_built_from_and_the_tests(built: Path)
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert _content(ROOT) <= names
-    assert {"pyproject.toml", "LICENSE", "agentinstruct/card.md", "tests/test_wheel.py"} <= names
+    assert {"pyproject.toml", "LICENSE", "agentinstruct/dataset/card.md", "tests/test_wheel.py"} <= names
 
 
 def test_the_installed_wheel_lists_its_flows_and_generates(installed: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from agentinstruct.errors import AgentInstructError
-from agentinstruct.options import TeacherOptions
+from agentinstruct.teacher import TeacherOptions
 from agentinstruct.training.practice import Server, train_practice
 from agentinstruct.training.settings import PracticeSettings
 from agentinstruct.training.settings_files import read_settings

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from agentinstruct.errors import AgentInstructError
-from agentinstruct.training.preference_data import train_preference
+from agentinstruct.training.fit import train_preference
 from agentinstruct.training.settings import PreferenceSettings
 from agentinstruct.training.settings_files import read_settings
 

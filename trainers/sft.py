@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from agentinstruct.errors import AgentInstructError
+from agentinstruct.training.fit import train_sft
 from agentinstruct.training.settings import SftSettings
 from agentinstruct.training.settings_files import read_settings
-from agentinstruct.training.sft import train_sft
 
 SMOKE_RATE = 1e-3
 """A learning rate for a smoke test that was told none: a tiny random model moves within a few steps."""

@@ -25,7 +25,7 @@ def export_questions(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A .jsonl file; standard output if left out.")] = None,
 ) -> None:
     """Write the questions that wait as JSON lines, in the form of OpenAI's batch input."""
-    from agentinstruct import batch_files
+    from agentinstruct.batch import files as batch_files
 
     if out is None or str(out) == "-":
         for line in batch_files.question_lines(run):
@@ -41,7 +41,7 @@ def import_answers(
     as_json: flags.AsJson = False,
 ) -> None:
     """Bring answers in: a batch's output, or lines {"custom_id": …, "content": …} by any script or person."""
-    from agentinstruct import batch_files
+    from agentinstruct.batch import files as batch_files
 
     imported = batch_files.import_answers(run, files)
     if as_json:
@@ -61,7 +61,7 @@ def import_answers(
 @app.command("list")
 def list_batches(run: flags.Directory, as_json: flags.AsJson = False) -> None:
     """List the run's batches as they were last known, and how many questions wait."""
-    from agentinstruct import batch_files
+    from agentinstruct.batch import files as batch_files
 
     waves, (free, out, answered) = batch_files.waves_of(run)
     if as_json:

@@ -12,7 +12,7 @@ from agentinstruct.cli import flags
 from agentinstruct.view.words import printable
 
 if TYPE_CHECKING:
-    from agentinstruct.options import TeacherOptions
+    from agentinstruct.teacher.options import TeacherOptions
 
 app = typer.Typer(name="evaluate", help="Measure a student beside its control.", no_args_is_help=True)
 
@@ -135,7 +135,7 @@ def by_harness(
 
 
 def _asked(teacher: str, base_url: str | None, concurrency: int, budget: float | None) -> TeacherOptions:
-    from agentinstruct.options import TeacherOptions
+    from agentinstruct.teacher.options import TeacherOptions
 
     return TeacherOptions(teacher=teacher, base_url=base_url, concurrency=concurrency, budget=budget)
 

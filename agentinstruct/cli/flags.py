@@ -83,7 +83,7 @@ def read_roles(given: list[str]) -> dict[str, str]:
 
 def read_options(*, kind: str | None, **options: Any) -> ReadOptions:
     """Return how seeds are read; raises `ConfigurationError` for a kind of seed there is not."""
-    from agentinstruct.flow import ALL_KINDS
+    from agentinstruct.flow.definition import ALL_KINDS
     from agentinstruct.readers import ReadOptions
 
     if kind is not None and kind not in ALL_KINDS:

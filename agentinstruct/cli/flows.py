@@ -20,7 +20,7 @@ def list_flows() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from agentinstruct.library import find_flow, shipped_flows
+    from agentinstruct.flow.library import find_flow, shipped_flows
 
     table = Table.grid(padding=(0, 2))
     for name in shipped_flows():
@@ -34,7 +34,7 @@ def show_flow(
     flow: _Name, agent: Annotated[str | None, typer.Option(help="Show one agent's prompt whole.")] = None
 ) -> None:
     """Show a flow: its folder, agents and files, or one agent's prompt."""
-    from agentinstruct.library import find_flow, flow_files
+    from agentinstruct.flow.library import find_flow, flow_files
 
     skill = find_flow(flow)
     if agent:
@@ -62,7 +62,8 @@ def new_flow(
     """Start a flow of your own: a folder that runs at once."""
     from shlex import quote
 
-    from agentinstruct import authoring, paths
+    from agentinstruct import paths
+    from agentinstruct.stages import authoring
 
     made = authoring.new_flow(name, folder)
     sample = paths.SEEDS / "sample" / "texts"
@@ -77,8 +78,8 @@ def export_flow(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A .json file; standard output if left out.")] = None,
 ) -> None:
     """Write a flow's agents and teams as AutoGen components, for AutoGen Studio."""
-    from agentinstruct.authoring import export_components
-    from agentinstruct.library import find_flow
+    from agentinstruct.flow.library import find_flow
+    from agentinstruct.stages.authoring import export_components
 
     text = json.dumps(export_components(find_flow(flow), model=model), indent=2, ensure_ascii=False)
     if out is None:

@@ -31,7 +31,7 @@ def preview(
     from rich.console import Console
 
     from agentinstruct import api
-    from agentinstruct.options import TeacherOptions
+    from agentinstruct.teacher.options import TeacherOptions
     from agentinstruct.view import tree
 
     found = api.preview(
@@ -94,7 +94,7 @@ def estimate(
 ) -> None:
     """Say what a run would take, in calls, tokens, dollars and time, before the first call."""
     from agentinstruct import api
-    from agentinstruct.options import TeacherOptions
+    from agentinstruct.teacher.options import TeacherOptions
     from agentinstruct.view import estimate as view
 
     found = api.estimate(
@@ -136,7 +136,7 @@ def export(
     `preference` sets verified replies beside failed ones to the same instruction; `labelled` lists both, each with its
     label.
     """
-    from agentinstruct import exports
+    from agentinstruct.dataset import export as exports
 
     if out is None:
         for line in exports.export_lines(run, form):

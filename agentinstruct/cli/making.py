@@ -24,10 +24,10 @@ from agentinstruct.view.words import printable_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from agentinstruct.options import RunOptions
     from agentinstruct.readers import Skipped
-    from agentinstruct.run import Run
-    from agentinstruct.summary import Summary
+    from agentinstruct.run.engine import Run
+    from agentinstruct.run.options import RunOptions
+    from agentinstruct.run.summary import Summary
     from agentinstruct.view.events import Events
 
 
@@ -73,7 +73,9 @@ def generate(
 
     --json prints one event a line; see `agentinstruct.view.events`.
     """
-    from agentinstruct.options import BatchOptions, RunOptions, TeacherOptions
+    from agentinstruct.batch.options import BatchOptions
+    from agentinstruct.run.options import RunOptions
+    from agentinstruct.teacher.options import TeacherOptions
     from agentinstruct.teacher.spec import Sampling
 
     with events_on_stdout(as_json) as events, tracer_to_collector(otel) as tracer:
@@ -239,7 +241,7 @@ def status(run: flags.Directory, as_json: flags.AsJson = False, prices: flags.Pr
 
 def recover(run: flags.Directory) -> None:
     """Save the answers that can still be read from a run's damaged journal."""
-    from agentinstruct import recovery
+    from agentinstruct.journal import recovery
 
     saved, damaged = asyncio.run(recovery.recover(run))
     print(

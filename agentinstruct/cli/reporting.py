@@ -46,7 +46,7 @@ def tracer_to_collector(wanted: bool) -> Iterator[Tracer | None]:
         yield None
         return
     try:
-        from agentinstruct.otlp import exported
+        from agentinstruct.telemetry.otlp import exported
     except ImportError as error:
         raise MissingExtra("--otel needs OpenTelemetry's exporter: pip install 'agentinstruct[otel]'") from error
 

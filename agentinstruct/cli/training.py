@@ -15,8 +15,8 @@ from agentinstruct.errors import ConfigurationError
 from agentinstruct.view.words import printable, printable_line
 
 if TYPE_CHECKING:
-    from agentinstruct.training.fit import Fit
-    from agentinstruct.training.recipe_form import Method, Phase, Recipe
+    from agentinstruct.training.fit.folder import Fit
+    from agentinstruct.training.recipes.recipe_form import Method, Phase, Recipe
 
 app = typer.Typer(name="train", help="Teach a student from a dataset, by a recipe.", no_args_is_help=True)
 
@@ -70,8 +70,8 @@ def sft(
     if dry_run:
         _rehearse(found, chosen, data, model, skip_bad, as_json, (devices, tokens_per_second, tflops, mfu))
         return
+    from agentinstruct.training.fit.sft import train_sft
     from agentinstruct.training.settings import SftSettings
-    from agentinstruct.training.sft import train_sft
 
     fit = train_sft(
         data,
@@ -113,7 +113,7 @@ def preference(
     if dry_run:
         _rehearse(found, chosen, [data], model, skip_bad, as_json, (devices, tokens_per_second, tflops, mfu))
         return
-    from agentinstruct.training.preference_data import train_preference
+    from agentinstruct.training.fit.preference_data import train_preference
     from agentinstruct.training.settings import PreferenceSettings
 
     fit = train_preference(
@@ -167,8 +167,8 @@ def practice(
     if dry_run:
         _rehearse(found, chosen, [problems], model, False, as_json, (devices, tokens_per_second, tflops, mfu))
         return
-    from agentinstruct.options import TeacherOptions
-    from agentinstruct.training.practice import Server, train_practice
+    from agentinstruct.teacher.options import TeacherOptions
+    from agentinstruct.training.practice.practise import Server, train_practice
     from agentinstruct.training.settings import PracticeSettings
 
     rounds = [each for each in found.phases if each.method == "practice"] if phase is None else [chosen]
@@ -203,7 +203,7 @@ def recipes(
     """
     from rich.console import Console
 
-    from agentinstruct.training.recipes import load_recipe, shipped_recipes
+    from agentinstruct.training.recipes.recipes import load_recipe, shipped_recipes
     from agentinstruct.view import training as view
 
     if name is not None:
@@ -226,7 +226,7 @@ def recipes(
 def _chosen(
     name: str, variant: str | None, set_: list[str] | None, phase: str | None, methods: tuple[Method, ...]
 ) -> tuple[Recipe, Phase]:
-    from agentinstruct.training.recipes import load_recipe
+    from agentinstruct.training.recipes.recipes import load_recipe
 
     found = load_recipe(name, variant, set_ or [])
     return found, found.phase(phase, methods)
@@ -243,8 +243,8 @@ def _rehearse(
 ) -> None:
     from rich.console import Console
 
-    from agentinstruct.training.forecast import Machine
-    from agentinstruct.training.rehearsal import rehearse
+    from agentinstruct.training.forecast.forecast import Machine
+    from agentinstruct.training.forecast.rehearsal import rehearse
     from agentinstruct.view import training as view
 
     devices, tokens_per_second, tflops, share = speed

@@ -1,5 +1,11 @@
-"""Whether an instruction is new."""
+"""Deduplication: whether an instruction is new, decided in seed order after the fact.
 
-from agentinstruct.dedup.exact import instruction_key
+It reads the outcomes in a journal, and knows neither flows nor runs.
+"""
 
-__all__ = ["instruction_key"]
+from agentinstruct.dedup.settling import first_unjustified, settle
+
+__all__ = [
+    "first_unjustified",
+    "settle",
+]

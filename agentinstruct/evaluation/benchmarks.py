@@ -16,7 +16,7 @@ from typing import Any
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.evaluation.tables import read_rows
 from agentinstruct.records import content_hash
-from agentinstruct.verify.answers import final_answer
+from agentinstruct.verify import final_answer
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
 _UNIT = re.compile(r"\s*\([^()]*\)\s*$")

@@ -25,7 +25,7 @@ from agentinstruct.evaluation.statistics import (
     paired_difference,
     wilson,
 )
-from agentinstruct.manifest import replace
+from agentinstruct.journal import replace
 from agentinstruct.records import content_hash
 from agentinstruct.training.extras import need
 

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from agentinstruct.evaluation.asking import KeptReplies, Solve, ask_all
 from agentinstruct.evaluation.benchmarks import Benchmark, prompts_of
 from agentinstruct.evaluation.statistics import Estimate, Paired, paired_difference, wilson
-from agentinstruct.verify.answers import Outcome, final_answer, mark
+from agentinstruct.verify import Outcome, final_answer, mark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agentinstruct.dataset import read_pairs
-from agentinstruct.dedup import instruction_key
+from agentinstruct.dataset import read_pairs, to_messages
 from agentinstruct.errors import ConfigurationError
-from agentinstruct.exports import to_messages
-from agentinstruct.manifest import replace
+from agentinstruct.journal import replace
 from agentinstruct.records import content_hash
+from agentinstruct.verify import instruction_key
 
 PER_SKILL = 100
 """Pairs held out of each skill (AgentInstruct, evaluation)."""

@@ -13,8 +13,8 @@ from agentinstruct.dataset import read_pairs
 from agentinstruct.errors import AgentInstructError
 from agentinstruct.evaluation.orca_bench import BenchItem
 from agentinstruct.evaluation.statistics import Estimate, Means, Score, clustered_means
-from agentinstruct.options import TeacherOptions
 from agentinstruct.records import Seed, content_hash
+from agentinstruct.teacher import TeacherOptions
 
 HIGHEST = 10
 """What the teacher's own answer is worth by definition (AgentInstruct, evaluation)."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from agentinstruct.errors import ConfigurationError, RunLocked
 from agentinstruct.evaluation.statistics import Estimate, Paired
-from agentinstruct.manifest import replace
+from agentinstruct.journal import replace
 
 _PACKAGES = ("agentinstruct", "torch", "transformers", "tokenizers", "math-verify", "lm_eval", "datasets", "numpy")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>&~$@:-])")

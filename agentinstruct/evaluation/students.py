@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
+from agentinstruct.dataset import Problem
 from agentinstruct.evaluation.asking import Solve
 from agentinstruct.evaluation.identity import model_identity
 from agentinstruct.evaluation.maths import Doubt
-from agentinstruct.manifest import read_manifest
-from agentinstruct.options import TeacherOptions
+from agentinstruct.journal import read_manifest
 from agentinstruct.records import content_hash
-from agentinstruct.training.asking import ServedStudent, TeacherJudge
-from agentinstruct.training.attempts import Problem
-from agentinstruct.training.rendering import ready_tokenizer
-from agentinstruct.training.round import Unread
+from agentinstruct.teacher import TeacherOptions
+from agentinstruct.training.data import ready_tokenizer
+from agentinstruct.training.practice import ServedStudent, TeacherJudge, Unread
 from agentinstruct.training.settings import PracticeSettings
 
 if TYPE_CHECKING:
-    from agentinstruct.training.sampling import Student
+    from agentinstruct.training.practice.sampling import Student
 
 _SERVED = ("openai:", "azure:")
 
@@ -57,7 +56,7 @@ class StudentHere:
     def __call__(self, prompts: Sequence[str]) -> list[str | None]:
         """Return a greedy reply to each prompt, cut at the longest that is allowed."""
         if self._student is None:
-            from agentinstruct.training.sampling import Student
+            from agentinstruct.training.practice.sampling import Student
 
             self._student = Student(self._model, rows=self.at_once)
             self._student.tokenizer = ready_tokenizer(self._student.tokenizer)  # a control may have no chat template

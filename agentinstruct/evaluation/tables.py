@@ -9,9 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from agentinstruct.errors import ConfigurationError
-from agentinstruct.readers import ReadOptions
-from agentinstruct.readers.document import Unreadable
-from agentinstruct.readers.tables import read_csv, read_dataset, read_jsonl
+from agentinstruct.readers import ReadOptions, Unreadable, read_csv, read_dataset, read_jsonl
 
 _LONGEST = 500_000_000  # bytes of a file that is read whole
 Row = dict[str, Any]

@@ -17,7 +17,7 @@ from agentinstruct.evaluation.maths import MathsResults, evaluate_maths
 from agentinstruct.evaluation.orca_bench import BenchItem, read_bench
 from agentinstruct.evaluation.orca_judging import BenchResults, judge_replies
 from agentinstruct.evaluation.students import JudgeByTeacher, judge_identity, open_student
-from agentinstruct.options import TeacherOptions
+from agentinstruct.teacher import TeacherOptions
 
 OnReply = Callable[[str, int, int], None]
 """Hears of who answered (`student`, `control`), how many questions so far, and of how many."""

@@ -4,7 +4,21 @@
 a module of its own, and name its file endings in `read.py`.
 """
 
-from agentinstruct.readers.document import Document, ReadOptions, Skipped, Unreadable
+from agentinstruct.readers.document import Document, ReadOptions, Skipped, Unreadable, one_line
+from agentinstruct.readers.duplicates import Duplicates
 from agentinstruct.readers.read import read_seeds
+from agentinstruct.readers.tables import read_csv, read_dataset, read_json, read_jsonl
 
-__all__ = ["Document", "ReadOptions", "Skipped", "Unreadable", "read_seeds"]
+__all__ = [
+    "Document",
+    "Duplicates",
+    "ReadOptions",
+    "Skipped",
+    "Unreadable",
+    "one_line",
+    "read_csv",
+    "read_dataset",
+    "read_json",
+    "read_jsonl",
+    "read_seeds",
+]

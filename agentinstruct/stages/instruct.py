@@ -7,12 +7,11 @@ import string
 from collections.abc import Sequence
 from random import Random
 
-from agentinstruct.agent import Ask
-from agentinstruct.dedup.exact import normalise
 from agentinstruct.errors import Rejected
-from agentinstruct.lineage import refuse
+from agentinstruct.flow import Ask, refuse
 from agentinstruct.records import Content, Form, Instruction, Record
-from agentinstruct.replies import Question, Questions
+from agentinstruct.stages.replies import Question, Questions
+from agentinstruct.verify import normalise
 
 LETTERS = string.ascii_uppercase[:10]
 LAYOUT = "instruction.jinja"

@@ -7,14 +7,13 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from agentinstruct.agent import Ask
 from agentinstruct.errors import Rejected
-from agentinstruct.lineage import refuse
+from agentinstruct.flow import Ask, refuse
 from agentinstruct.records import Form, Instruction, Record
-from agentinstruct.replies import Edit, Suggestions
 from agentinstruct.stages.instruct import LAYOUT, lettered, require_letters
+from agentinstruct.stages.replies import Edit, Suggestions
 from agentinstruct.stages.team import SuggesterEditorTeam
-from agentinstruct.typed import read_reply
+from agentinstruct.teacher import read_reply
 
 EditReply = TypeVar("EditReply", bound=BaseModel)
 

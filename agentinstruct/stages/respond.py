@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agentinstruct.agent import Ask
 from agentinstruct.errors import Rejected
+from agentinstruct.flow import Ask
 from agentinstruct.records import Form, Instruction, Message, Pair, Verdict
-from agentinstruct.replies import Answer, GroundedAnswer, Judgement
 from agentinstruct.stages.refine import item_variables
+from agentinstruct.stages.replies import Answer, GroundedAnswer, Judgement
 
 
 class Responder:

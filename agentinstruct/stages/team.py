@@ -18,11 +18,11 @@ from jinja2 import Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel
 
-from agentinstruct.agent import Ask
 from agentinstruct.errors import FlowError, Rejected
+from agentinstruct.flow import Ask
 from agentinstruct.records import Instruction, Pair
-from agentinstruct.replies import Suggestions
-from agentinstruct.typed import read_reply
+from agentinstruct.stages.replies import Suggestions
+from agentinstruct.teacher import read_reply
 
 Task = str | BaseChatMessage | Sequence[BaseChatMessage] | None
 

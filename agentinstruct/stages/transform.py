@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from agentinstruct.agent import Ask
 from agentinstruct.errors import Rejected
-from agentinstruct.lineage import refuse, with_asked
+from agentinstruct.flow import Ask, refuse, with_asked
 from agentinstruct.records import Content, Seed
-from agentinstruct.replies import Passage
+from agentinstruct.stages.replies import Passage
 
 Transformation = str | Callable[[Seed, Ask], Awaitable[list[Content]]]
 """A pattern of agent names, such as `transform/*`, or a function of the stage's type."""

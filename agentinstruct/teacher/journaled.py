@@ -19,8 +19,8 @@ from pydantic import BaseModel
 
 from agentinstruct.errors import Rejected
 from agentinstruct.records import Asked, content_hash
-from agentinstruct.spans import UNWATCHED, Span
 from agentinstruct.teacher.layer import Layer, RequestOptions, identity_of
+from agentinstruct.telemetry import UNWATCHED, Span
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _FORMAT = 1

@@ -10,18 +10,22 @@ from agentinstruct.verify.checks import (
     one_key,
     quoted_from_passage,
 )
-from agentinstruct.verify.numbers import find_numbers, parse_number, same_number
+from agentinstruct.verify.numbers import NUMBER_WORDS, find_numbers, parse_number, same_number
+from agentinstruct.verify.same_text import instruction_key, normalise
 
 __all__ = [
+    "NUMBER_WORDS",
     "Outcome",
     "agrees_with_writer",
     "answer_changed",
     "declines_when_unanswerable",
     "final_answer",
     "find_numbers",
+    "instruction_key",
     "is_permutation",
     "mark",
     "matches_gold",
+    "normalise",
     "one_key",
     "parse_number",
     "quoted_from_passage",

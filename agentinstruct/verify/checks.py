@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-from agentinstruct.dedup.exact import normalise
 from agentinstruct.records import Form, Instruction, Pair, Verdict
 from agentinstruct.verify.numbers import same_number
+from agentinstruct.verify.same_text import normalise
 
 _LETTER = re.compile(r"\b([A-J])\b")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from agentinstruct.estimates import SECONDS_PER_CALL, Estimate
+from agentinstruct.run import SECONDS_PER_CALL, Estimate
 from agentinstruct.view.words import printable_line
 
 

@@ -27,9 +27,8 @@ from collections import Counter
 from typing import TextIO
 
 from agentinstruct.errors import AgentInstructError
-from agentinstruct.options import RunOptions
 from agentinstruct.readers import Skipped
-from agentinstruct.run import ItemEnd, Run
+from agentinstruct.run import ItemEnd, Run, RunOptions
 
 
 class Events:

@@ -13,12 +13,10 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from agentinstruct.batch_job import BatchJob
-from agentinstruct.progress import Progress
-from agentinstruct.run import Run
+from agentinstruct.batch import BatchJob, Waves
+from agentinstruct.run import Progress, Run
 from agentinstruct.view.events import Events
 from agentinstruct.view.words import printable_line
-from agentinstruct.waves import Waves
 
 _LIVE_EVERY = 0.25
 _LINE_EVERY = 10.0

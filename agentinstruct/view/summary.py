@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from agentinstruct.summary import Summary
+from agentinstruct.run import Summary
 from agentinstruct.view.words import printable_line
 
 

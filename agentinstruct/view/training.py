@@ -9,10 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agentinstruct.training.forecast import Forecast
-from agentinstruct.training.memory import GIB
-from agentinstruct.training.recipe_form import Hardware, Phase, Recipe, Value
-from agentinstruct.training.rehearsal import Rehearsal
+from agentinstruct.training.forecast import GIB, Forecast, Rehearsal
+from agentinstruct.training.recipes import Hardware, Phase, Recipe, Value
 from agentinstruct.view.words import printable, printable_line
 
 

@@ -15,9 +15,9 @@ from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
 
-from agentinstruct import previews
 from agentinstruct.records import Pair, Rejection
-from agentinstruct.teacher.journaled import Exchange
+from agentinstruct.run import preview as previews
+from agentinstruct.teacher import Exchange
 from agentinstruct.view.words import printable, printable_line
 
 

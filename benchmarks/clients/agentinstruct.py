@@ -6,11 +6,10 @@ import json
 import os
 import sys
 
-import agentinstruct.runner
+import agentinstruct.run.generate
 from agentinstruct import cli
-from agentinstruct.group_writer import Statement
-from agentinstruct.journal import Journal
-from agentinstruct.teacher.journaled import Exchange
+from agentinstruct.journal import Journal, Statement
+from agentinstruct.teacher import Exchange
 from benchmarks.chain import FLOW, MODEL, arguments, documents
 
 
@@ -25,7 +24,7 @@ def main() -> None:
     """Run to the end; what is done is not done again, so resuming is the same call."""
     options = arguments()
     if os.environ.get("WITHOUT_REPLIES"):
-        agentinstruct.runner.Journal = KeepsNoReplies  # type: ignore[attr-defined]  # everything else of the run stays as it is
+        agentinstruct.run.generate.Journal = KeepsNoReplies  # type: ignore[attr-defined]  # all else of the run stays as it is
     seeds = options.out.with_name("seeds.jsonl")
     with seeds.open("w", encoding="utf-8") as file:
         for row in documents(options.chains):

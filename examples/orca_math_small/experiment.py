@@ -20,17 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agentinstruct.training.account import TRAINED
-from agentinstruct.training.fit import Fit, write_whole
-from agentinstruct.training.inspection import prepare
-from agentinstruct.training.models import load_tokenizer
-from agentinstruct.training.practice import train_practice
-from agentinstruct.training.problems import read_problems
-from agentinstruct.training.rendering import ready_tokenizer
-from agentinstruct.training.sampling import Student
+from agentinstruct.training.data import prepare, ready_tokenizer
+from agentinstruct.training.fit import Fit, fit_sft, load_tokenizer, write_whole
+from agentinstruct.training.practice import TRAINED, Student, read_problems, train_practice
 from agentinstruct.training.settings import PracticeSettings, SftSettings
-from agentinstruct.training.sft import fit_sft
-from agentinstruct.verify.answers import Outcome, mark
+from agentinstruct.verify import Outcome, mark
 from examples.orca_math_small.problems import Split, write_problems
 from examples.orca_math_small.report import write_report
 from examples.orca_math_small.student import make_student

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from agentinstruct.agent import Ask
 from agentinstruct.errors import Rejected
-from agentinstruct.lineage import refuse
+from agentinstruct.flow import Ask, refuse
 from agentinstruct.records import Asked, Content, Instruction
-from agentinstruct.replies import Problem, Statement
+from agentinstruct.stages import Problem, Statement
 from agentinstruct.verify import find_numbers, parse_number
 
 MOST_HIDDEN = 30

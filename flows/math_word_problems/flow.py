@@ -4,13 +4,10 @@ Orca-Math, section 2: Ask Me Anything hides each number of a problem in turn, an
 answer; Suggester and Editor make a problem more complex in two rounds, and two independent solutions must agree.
 """
 
-from agentinstruct.agent import Ask
 from agentinstruct.errors import Rejected
-from agentinstruct.flow import Flow
+from agentinstruct.flow import Ask, Flow
 from agentinstruct.records import Instruction, Pair, Verdict
-from agentinstruct.replies import Problem
-from agentinstruct.stages import Responder, SecondOpinion, SuggesterEditor, identity
-from agentinstruct.stages.refine import Goal, child_of
+from agentinstruct.stages import Goal, Problem, Responder, SecondOpinion, SuggesterEditor, child_of, identity
 from agentinstruct.verify import declines_when_unanswerable, matches_gold, same_number
 
 from .ask_me_anything import seed_and_hidden_numbers

@@ -5,8 +5,7 @@ types are eligible; refinement makes an item unanswerable, changes its answer, o
 """
 
 from agentinstruct.flow import Flow
-from agentinstruct.replies import GroundedAnswer
-from agentinstruct.stages import Judge, OneOf, PerType, Responder, SuggesterEditor, identity
+from agentinstruct.stages import GroundedAnswer, Judge, OneOf, PerType, Responder, SuggesterEditor, identity
 from agentinstruct.verify import (
     agrees_with_writer,
     answer_changed,

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from agentinstruct import Seed, generate
-from agentinstruct.dataset import read_pairs
+from agentinstruct.dataset.parquet import read_pairs
 from agentinstruct.errors import AgentInstructError, ConfigurationError
 from agentinstruct.evaluation import orca_report
 from agentinstruct.evaluation.orca_bench import BenchItem, build_orca_bench, read_bench, write_bench, write_training
 from agentinstruct.evaluation.orca_judging import Judged, compare, judge_replies
-from agentinstruct.options import TeacherOptions
+from agentinstruct.teacher.options import TeacherOptions
 from tests.engine import Question, Teacher, write_flow
 
 PAIRS = '''

@@ -16,7 +16,7 @@ from agentinstruct.errors import ConfigurationError
 from agentinstruct.evaluation.identity import model_identity
 from agentinstruct.evaluation.students import StudentHere
 from agentinstruct.evaluation.verbs import evaluate_by_harness, evaluate_on_maths, evaluate_on_orca_bench
-from agentinstruct.options import TeacherOptions
+from agentinstruct.teacher.options import TeacherOptions
 from tests.engine import Question, Teacher
 from tests.evaluation.test_harness import ScriptedHarness
 from tests.evaluation.test_orca_bench import items, made_run

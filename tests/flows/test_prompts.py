@@ -9,10 +9,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from agentinstruct import replies
+from agentinstruct.flow.prompts import Prompts
 from agentinstruct.paths import FLOWS
-from agentinstruct.prompts import Prompts
 from agentinstruct.records import Form
+from agentinstruct.stages import replies
 from agentinstruct.teacher.offline.material import Material
 
 READING, MATH = "reading_comprehension", "math_word_problems"

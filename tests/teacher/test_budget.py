@@ -12,7 +12,7 @@ from autogen_core.models import RequestUsage, UserMessage
 from agentinstruct.errors import BudgetExceeded, ConfigurationError, Rejected, TeacherRefused, TeacherUnavailable
 from agentinstruct.teacher.budget import Budget, Cost, Ledger
 from agentinstruct.teacher.prices import PICODOLLARS, Price, Prices, by_batch
-from agentinstruct.teacher.stack import Protected
+from agentinstruct.teacher.protected import Protected
 from tests.teacher.scripted import QUESTION, ScriptedClient, Time, gather
 
 

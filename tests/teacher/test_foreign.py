@@ -10,7 +10,7 @@ from autogen_ext.models.openai import OpenAIChatCompletionClient
 
 from agentinstruct.errors import AgentInstructError, Rejected, TeacherError, TeacherRefused, TeacherUnavailable
 from agentinstruct.teacher.foreign import Translated
-from agentinstruct.teacher.stack import Protected
+from agentinstruct.teacher.protected import Protected
 from tests.openai_server import Fault, OpenAIServer
 from tests.teacher.scripted import QUESTION, ScriptedClient, Time
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agentinstruct.errors import TeacherUnavailable
 from agentinstruct.teacher.limits import Concurrency, Limits
 from agentinstruct.teacher.pace import Pace
-from agentinstruct.teacher.stack import Protected
+from agentinstruct.teacher.protected import Protected
 from tests.teacher.scripted import QUESTION, ScriptedClient, Time, gather
 
 THROTTLED = TeacherUnavailable("429", throttled=True, perhaps_billed=False)

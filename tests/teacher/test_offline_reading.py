@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentinstruct import replies
 from agentinstruct.paths import FLOWS
+from agentinstruct.stages import replies
 from agentinstruct.teacher.offline.material import Material
 from agentinstruct.teacher.offline.reading import ANSWERERS
 

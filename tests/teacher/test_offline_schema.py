@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, Field, TypeAdapter, create_model
 
-from agentinstruct import replies
+from agentinstruct.stages import replies
 from agentinstruct.teacher.offline.material import Material
 from agentinstruct.teacher.offline.schema import fill_schema, plain_reply
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from agentinstruct.paths import SEEDS
-from agentinstruct.replies import Answer, Problem, Statement, Suggestions
+from agentinstruct.stages.replies import Answer, Problem, Statement, Suggestions
 from agentinstruct.teacher.offline.material import Material
 from agentinstruct.teacher.offline.word_problems import ANSWERERS
 from agentinstruct.verify.numbers import find_numbers, parse_number, same_number

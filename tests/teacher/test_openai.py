@@ -25,7 +25,7 @@ from PIL import Image as Picture
 from pydantic import BaseModel
 
 from agentinstruct.errors import ConfigurationError, Rejected, TeacherRefused, TeacherUnavailable
-from agentinstruct.replies import Questions
+from agentinstruct.stages.replies import Questions
 from agentinstruct.teacher.layer import identity_of
 from agentinstruct.teacher.openai import OpenAITeacher
 from tests.openai_server import Fault, OpenAIServer

@@ -16,8 +16,8 @@ from agentinstruct.errors import TeacherUnavailable
 from agentinstruct.teacher.failures import failure_of
 from agentinstruct.teacher.layer import RequestOptions
 from agentinstruct.teacher.openai import OpenAITeacher
+from agentinstruct.teacher.protected import Protected
 from agentinstruct.teacher.rates import RatedResult, Rates
-from agentinstruct.teacher.stack import Protected
 from agentinstruct.teacher.state import Rate
 from tests import virtual_time
 from tests.openai_server import OpenAIServer

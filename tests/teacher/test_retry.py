@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from agentinstruct.errors import BudgetExceeded, Rejected, TeacherRefused, TeacherUnavailable
 from agentinstruct.teacher.failures import failure_of, retry_after
 from agentinstruct.teacher.openai import OpenAITeacher
+from agentinstruct.teacher.protected import Protected
 from agentinstruct.teacher.retry import Retry
-from agentinstruct.teacher.stack import Protected
 from tests import virtual_time
 from tests.openai_server import Fault, Kind, OpenAIServer
 from tests.teacher.scripted import QUESTION, ScriptedClient, Time, gather
@@ -75,7 +75,7 @@ CURABLE = [
 ]
 
 
-@pytest.mark.parametrize("fault", CURABLE, ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.headers}")
+@pytest.mark.parametrize("fault", CURABLE, ids=lambda fault: f"{fault.kind}-{fault.status}-{','.join(fault.headers)}")
 def test_whatever_another_try_may_cure_is_tried_again(openai_server: OpenAIServer, fault: Fault) -> None:
     outcome = ask_over_http(openai_server, fault)
     assert isinstance(outcome, CreateResult) and outcome.content == "How many legs has a spider?"

@@ -12,7 +12,7 @@ from agentinstruct.errors import TeacherError
 from agentinstruct.teacher.budget import Ledger
 from agentinstruct.teacher.openai import OpenAITeacher
 from agentinstruct.teacher.prices import Price
-from agentinstruct.teacher.stack import Protected
+from agentinstruct.teacher.protected import Protected
 from tests.openai_server import Fault, OpenAIServer
 
 

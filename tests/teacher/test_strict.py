@@ -10,7 +10,7 @@ import pytest
 from openai import pydantic_function_tool
 from pydantic import BaseModel, Field
 
-from agentinstruct import replies
+from agentinstruct.stages import replies
 from agentinstruct.teacher.strict import strict_schema
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from agentinstruct.errors import RunStopped, TeacherUnavailable
 from agentinstruct.teacher.budget import Ledger
 from agentinstruct.teacher.layer import RequestOptions
-from agentinstruct.teacher.stack import Protected
+from agentinstruct.teacher.protected import Protected
 from agentinstruct.teacher.switch import Switch
 from tests import virtual_time
 from tests.teacher.scripted import QUESTION, ScriptedClient, gather

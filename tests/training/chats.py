@@ -10,8 +10,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from agentinstruct.training.conversations import Conversation
-from agentinstruct.training.rendering import ready_tokenizer
+from agentinstruct.training.data.conversations import Conversation
+from agentinstruct.training.data.rendering import ready_tokenizer
 
 Turn = dict[str, Any]
 CONTROLS = ["<|im_start|>", "<|im_end|>", "<|start|>", "<|body|>", "<|stop|>", "<|final|>", "[INST]", "[/INST]"]

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-from agentinstruct.training.attempts import Problem
-from agentinstruct.training.fit import Fit, write_whole
-from agentinstruct.training.practice_loop import Practised, practise
-from agentinstruct.training.round import Capabilities, Solver, Unread
-from agentinstruct.training.sampling import Reply
+from agentinstruct.dataset.attempts import Problem
+from agentinstruct.training.fit.folder import Fit, write_whole
+from agentinstruct.training.practice.loop import Practised, practise
+from agentinstruct.training.practice.round import Capabilities, Solver, Unread
+from agentinstruct.training.practice.sampling import Reply
 from agentinstruct.training.settings import PracticeSettings
 
 PROBLEMS = [

@@ -67,8 +67,8 @@ def test_a_rehearsal_shows_data_and_forecast_and_leaves_no_trace(command: Comman
 def test_a_rehearsal_counts_the_tokens_that_training_will_see(command: Command, tiny_model: Path) -> None:
     from transformers import AutoTokenizer
 
-    from agentinstruct.training.inspection import inspect_data
-    from agentinstruct.training.rendering import ready_tokenizer
+    from agentinstruct.training.data.inspection import inspect_data
+    from agentinstruct.training.data.rendering import ready_tokenizer
 
     tokenizer = ready_tokenizer(AutoTokenizer.from_pretrained(tiny_model))
     counted = inspect_data("rows.jsonl", tokenizer, max_length=8192)

@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator
 
 from pydantic import BaseModel
 
-from agentinstruct.agent import Ask
-from agentinstruct.flow import flow
+from agentinstruct.flow import Ask, flow
 from agentinstruct.records import Pair, Seed
 
 

@@ -12,9 +12,8 @@ from collections.abc import AsyncIterator
 
 from autogen_core.models import UserMessage
 
-from agentinstruct.agent import Ask
 from agentinstruct.errors import Rejected
-from agentinstruct.flow import flow
+from agentinstruct.flow import Ask, flow
 from agentinstruct.records import Pair, Seed
 
 

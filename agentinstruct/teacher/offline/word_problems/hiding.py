@@ -14,7 +14,7 @@ from agentinstruct.teacher.offline.word_problems.clauses import (
 from agentinstruct.teacher.offline.word_problems.linear import Unsolvable
 from agentinstruct.teacher.offline.word_problems.solution import read_story, solve
 from agentinstruct.teacher.offline.word_problems.story import Story
-from agentinstruct.verify.numbers import parse_number
+from agentinstruct.verify import parse_number
 
 _MARK = re.compile(r"\[\[(?P<number>[^\[\]]{1,30})\]\]")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from agentinstruct.teacher.offline.word_problems.linear import Unsolvable
-from agentinstruct.verify.numbers import NUMBER_WORDS
+from agentinstruct.verify import NUMBER_WORDS
 
 COUNTS = "|".join(word for word, value in NUMBER_WORDS.items() if value > 1)
 NUMBER = rf"(?:\d[\d,]*(?:\.\d+)?(?![\w.,]*\d)|(?:{COUNTS})\b)"

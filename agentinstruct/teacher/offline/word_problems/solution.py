@@ -23,7 +23,7 @@ from agentinstruct.teacher.offline.word_problems.questions import Question, ques
 from agentinstruct.teacher.offline.word_problems.rephrasing import plain_sentence
 from agentinstruct.teacher.offline.word_problems.story import Story
 from agentinstruct.teacher.offline.word_problems.words import inflect
-from agentinstruct.verify.numbers import parse_number
+from agentinstruct.verify import parse_number
 
 LONGEST_PROBLEM = 2_000
 """Characters; longer texts are declined unread."""

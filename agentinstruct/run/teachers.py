@@ -1,0 +1,148 @@
+"""The teachers of one run: each role's client, opened and wrapped, all under one budget and one switch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from autogen_core.models import ChatCompletionClient
+from pydantic import JsonValue
+
+from agentinstruct.batch import Batcher
+from agentinstruct.errors import ConfigurationError, TeacherFailing
+from agentinstruct.teacher import (
+    PICODOLLARS,
+    Cost,
+    Ledger,
+    Prices,
+    Protected,
+    State,
+    Switch,
+    TeacherOptions,
+    Usage,
+    by_batch,
+    identity_of,
+    open_client,
+)
+
+
+def _check_settings(options: TeacherOptions, specs: Iterable[str | ChatCompletionClient]) -> None:
+    """Refuse settings that no teacher would heed: whoever names a server and forgets `--teacher` is not run offline."""
+    if any(isinstance(spec, str) and spec.startswith(("openai:", "azure:")) for spec in specs):
+        return
+    given = {
+        "base_url": options.base_url,
+        "temperature": options.sampling.temperature,
+        "top_p": options.sampling.top_p,
+    }
+    if unheeded := [name for name, value in given.items() if value is not None]:
+        raise ConfigurationError(
+            f"{unheeded[0]} is only for a teacher such as openai:MODEL or azure:DEPLOYMENT: name one as the teacher "
+            "(a component file holds its own settings)"
+        )
+
+
+class TeacherStack:
+    """All teachers of a run by role, `""` for everyone else's; `spent` is what earlier calls have used.
+
+    With a `batcher` they park their questions, and it has them answered; `keyless` ones need no key, since nobody
+    sends them. `answers` finds what was brought in for a question, by its id.
+    """
+
+    def __init__(
+        self,
+        options: TeacherOptions,
+        *,
+        spent: Usage,
+        batcher: Batcher | None = None,
+        answers: Callable[[str], str | None] | None = None,
+        keyless: bool = False,
+    ) -> None:
+        self._batcher = batcher
+        self._answers = answers
+        self._keyless = keyless
+        self.prices = Prices.load(options.prices)
+        self._switch = Switch()
+        self._most_failing = options.max_error_rate
+        self.ledger = self._open_ledger(options, spent)
+        specs = {"": options.teacher, **options.roles}
+        _check_settings(options, specs.values())
+        self._protected: dict[str, Protected] = {}
+        """Those that are asked live."""
+        self.teachers = {role: self._open(role, spec, options) for role, spec in specs.items()}
+
+    def _open_ledger(self, options: TeacherOptions, spent: Usage) -> Ledger | None:
+        if options.budget is None and options.budget_tokens is None:
+            return None
+        return Ledger(dollars=options.budget, tokens=options.budget_tokens, spent=self.cost_of(spent))
+
+    def cost_of(self, usage: Usage) -> Cost:
+        """Return what `usage` comes to; models without a price cost nothing."""
+        tokens = sum(prompt + completion for _, prompt, completion in usage.values())
+        money = round(sum(self.prices.total({model: used}) or 0 for model, used in usage.items()) * PICODOLLARS)
+        return Cost(tokens=tokens, money=money)
+
+    def _open(self, role: str, spec: str | ChatCompletionClient, options: TeacherOptions) -> ChatCompletionClient:
+        client = open_client(
+            spec,
+            base_url=options.base_url,
+            sampling=options.sampling,
+            concurrency=options.concurrency,
+            keyless=self._keyless,
+        )
+        return self._live(role, client, options) if self._batcher is None else self._park(client, self._batcher)
+
+    def _live(self, role: str, client: ChatCompletionClient, options: TeacherOptions) -> ChatCompletionClient:
+        price = self.prices.of(str(identity_of(client).get("model", "")))
+        protected = self._protected[role] = Protected(
+            client,
+            concurrency=options.concurrency,
+            requests_per_minute=options.requests_per_minute,
+            tokens_per_minute=options.tokens_per_minute,
+            ledger=self.ledger,
+            price=price,
+            switch=self._switch,
+        )
+        if self._answers is None:
+            return protected
+        from agentinstruct.batch.brought import with_answers  # imports the openai package
+
+        return with_answers(protected, client, self._answers, ledger=self.ledger, price=price)
+
+    def _park(self, client: ChatCompletionClient, batcher: Batcher) -> ChatCompletionClient:
+        from agentinstruct.batch.parked import ParkedTeacher  # imports the openai package
+
+        price = self.prices.of(by_batch(str(identity_of(client).get("model", ""))))
+        return ParkedTeacher(client, batcher, ledger=self.ledger, price=price)
+
+    @property
+    def parks(self) -> bool:
+        """Whether questions are parked instead of sent."""
+        return self._batcher is not None
+
+    def identities(self) -> dict[str, dict[str, JsonValue]]:
+        """Return what decides each role's answers; it holds no key."""
+        return {role: identity_of(teacher) for role, teacher in self.teachers.items()}
+
+    def states(self) -> dict[str, State]:
+        """Return how each role's teacher is doing, where it is asked live."""
+        return {role: teacher.state() for role, teacher in self._protected.items()}
+
+    def failing(self) -> TeacherFailing | None:
+        """Return the error of a teacher that fails too often for the run to go on, where there is one."""
+        for role, teacher in self._protected.items():
+            if told := teacher.retry.outcomes.failing(self._most_failing):
+                whose = f"the teacher of {role}: " if role else ""
+                return TeacherFailing(
+                    f"{whose}{told}. What is done is kept: see to the server, then give the same command again "
+                    "(--max-error-rate sets how many may fail)"
+                )
+        return None
+
+    def stop(self) -> None:
+        """Let nothing new be asked, and end what waits for its turn, for another try, or for a minute to pass."""
+        self._switch.close()
+
+    async def close(self) -> None:
+        """Close every client."""
+        for teacher in self.teachers.values():
+            await teacher.close()
