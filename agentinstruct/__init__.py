@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agentinstruct.api import estimate as estimate
     from agentinstruct.api import generate as generate
     from agentinstruct.api import preview as preview
+    from agentinstruct.api import record as record
     from agentinstruct.api import recorded as recorded
     from agentinstruct.api import status as status
     from agentinstruct.api import stream as stream
@@ -37,6 +38,7 @@ _HOMES = {
     "estimate": "api",
     "generate": "api",
     "preview": "api",
+    "record": "api",
     "recorded": "api",
     "status": "api",
     "stream": "api",

@@ -34,6 +34,8 @@ from agentinstruct.run import (
     run,
     summarise,
 )
+from agentinstruct.run.record import Recorded
+from agentinstruct.run.record import record as run_record
 from agentinstruct.teacher import Prices, TeacherOptions
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "generate",
     "items",
     "preview",
+    "record",
     "recorded",
     "run",
     "status",
@@ -173,6 +176,14 @@ def recorded(directory: str | Path, wanted: str) -> list[Tree]:
         f"{directory} knows no seed and no pair {wanted!r}: `agentinstruct journal {directory}` lists its seeds, and a "
         "pair's id is the `id` of its row"
     )
+
+
+def record(runs: str | Path | Iterable[str | Path], out: str | Path, **options: Any) -> Recorded:
+    """Add the answers that runs hold to the recording `out`, which `recorded:OUT` as a teacher answers from.
+
+    `options` are `carry` and `note`; see `agentinstruct.run.record.record`.
+    """
+    return run_record([runs] if isinstance(runs, str | Path) else list(runs), out, **options)
 
 
 def items(directory: str | Path) -> Iterator[tuple[str, str, str, str, int, str]]:

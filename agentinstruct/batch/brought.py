@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Unpack
+from typing import Unpack, cast
 
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
 
-from agentinstruct.batch.lines import read_answer
+from agentinstruct.batch.parked import ParkableClient, read_brought
 from agentinstruct.errors import TeacherRefused, TeacherUnavailable
-from agentinstruct.teacher import Budget, Layer, Ledger, Price, RequestOptions
-from agentinstruct.teacher.openai import OpenAITeacher
+from agentinstruct.teacher import Asking, Budget, Layer, Ledger, Place, Price, RequestOptions
 
 
 def with_answers(
@@ -22,7 +21,7 @@ def with_answers(
     price: Price | None = None,
 ) -> ChatCompletionClient:
     """Return `live`, which asks `client`, so that it uses the answers that `find` knows and `client` can read."""
-    return Brought(live, client, find, ledger=ledger, price=price) if isinstance(client, OpenAITeacher) else live
+    return Brought(live, client, find, ledger=ledger, price=price) if isinstance(client, ParkableClient) else live
 
 
 class Brought(Layer):
@@ -31,7 +30,7 @@ class Brought(Layer):
     def __init__(
         self,
         live: ChatCompletionClient,
-        teacher: OpenAITeacher,
+        teacher: ParkableClient,
         find: Callable[[str], str | None],
         *,
         ledger: Ledger | None = None,
@@ -43,11 +42,11 @@ class Brought(Layer):
         self._ledger = ledger
         self._price = price
 
-    def asking(self, question: str) -> ChatCompletionClient:
+    def asking(self, place: Place) -> ChatCompletionClient:
         """Return the client that asks one question."""
-        answer = self._find(question)
+        answer = self._find(place.id)
         if answer is None:
-            return self.inner
+            return cast(Asking, self.inner).asking(place) if hasattr(self.inner, "asking") else self.inner
         answered: ChatCompletionClient = _Answered(self._teacher, answer)
         if self._ledger is not None:  # what it cost counts as any reply does
             answered = Budget(answered, self._ledger, price=self._price)
@@ -55,13 +54,13 @@ class Brought(Layer):
 
 
 class _Answered(Layer):
-    def __init__(self, teacher: OpenAITeacher, answer: str) -> None:
+    def __init__(self, teacher: ParkableClient, answer: str) -> None:
         super().__init__(teacher)
         self._teacher = teacher
         self._answer = answer
 
     async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
-        return self._teacher.read(*read_answer(self._answer))
+        return read_brought(self._teacher, self._answer)
 
 
 class _Else(Layer):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentinstruct.batch.lines import LONGEST_LINE, Line, question_line, read_line
+from agentinstruct.batch.lines import LONGEST_LINE, Line, question_line, read_line, with_author
 from agentinstruct.batch.parking import KEPT_AT_ONCE, ParkedQuestions, Parking, Wave
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.journal import Journal, locked, read_journal, read_manifest, writing
@@ -70,18 +70,20 @@ def export_questions(directory: str | Path, out: Path) -> int:
     return number
 
 
-def import_answers(directory: str | Path, files: Iterable[str | Path]) -> Imported:
+def import_answers(directory: str | Path, files: Iterable[str | Path], *, model: str | None = None) -> Imported:
     """Keep the answers in `files` for the run's next call; see `lines.read_line` for their form.
+
+    `model` names who gave them, where that is not the teacher of the run.
 
     Raises `ConfigurationError` that names file and line for one that cannot be read; what was before it is kept.
     """
     run = Path(directory)
     read_manifest(run)  # no run is made here
     with locked(run), Journal(run / "journal.sqlite") as journal:
-        return asyncio.run(_keep(Parking(journal), [Path(file) for file in files]))
+        return asyncio.run(_keep(Parking(journal), [Path(file) for file in files], model))
 
 
-async def _keep(parking: Parking, files: list[Path]) -> Imported:
+async def _keep(parking: Parking, files: list[Path], model: str | None) -> Imported:
     counts: Counter[str] = Counter()
     for file in files:
         answers: dict[str, str] = {}
@@ -90,7 +92,8 @@ async def _keep(parking: Parking, files: list[Path]) -> Imported:
                 outcome = _outcome(line, parking, answers)
                 counts[outcome] += 1
                 if outcome == "kept":
-                    answers[line.question] = line.answer if line.status == 200 else without_keys(line.answer)
+                    answer = line.answer if line.status == 200 else without_keys(line.answer)
+                    answers[line.question] = with_author(answer, model) if model else answer
                 if len(answers) >= KEPT_AT_ONCE:
                     await parking.bring(answers)
                     answers.clear()

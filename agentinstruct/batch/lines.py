@@ -52,10 +52,15 @@ def read_line(raw: bytes | str) -> Line:
             raise ValueError('it is no object with a "custom_id"')
 
 
-def read_answer(answer: str) -> tuple[int, object]:
-    """Return the status and the body that `Line.answer` keeps."""
-    status, body = json.loads(answer)
-    return status, body
+def read_answer(answer: str) -> tuple[int, object, str]:
+    """Return the status and the body that `Line.answer` keeps, and its author where one is named."""
+    status, body, *author = json.loads(answer)
+    return status, body, author[0] if author else ""
+
+
+def with_author(answer: str, author: str) -> str:
+    """Return `Line.answer` with who gave it."""
+    return json.dumps([*json.loads(answer)[:2], author])
 
 
 async def whole_lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

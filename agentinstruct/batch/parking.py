@@ -5,13 +5,15 @@ A question is here from the moment it is asked until its reply is recorded; noth
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from agentinstruct.batch.protocols import Question
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.journal import Journal, JournalReader
+from agentinstruct.teacher import Place
 
 KEPT_AT_ONCE = 256
 """Answers that whoever reads a file of them keeps in one commit."""
@@ -112,6 +114,14 @@ class ParkedQuestions:
         query = f"SELECT question, place, body FROM parked WHERE {_FREE} AND call=? ORDER BY rowid"
         yield from self._journal.rows(query, (self.call,))
 
+    def waiting(self) -> Iterator[Place]:
+        """Yield where the questions that wait to be taken out are asked, as far as the journal knows it."""
+        if "asked" not in self._journal.columns("parked"):
+            return
+        query = f"SELECT asked FROM parked WHERE {_FREE} AND call=? AND asked IS NOT NULL ORDER BY rowid"
+        for (asked,) in self._journal.rows(query, (self.call,)):
+            yield Place(**json.loads(asked))
+
     def counts(self) -> tuple[int, int, int]:
         """Count the questions of the last call that are free, that are out, and whose answers wait to be used."""
         query = (
@@ -133,10 +143,11 @@ class Parking(ParkedQuestions):
     async def park(self, question: Question, call: int) -> None:
         """Keep a question; one that is known stays as it is, and belongs to this call too."""
         statement = (
-            "INSERT INTO parked (question, place, body, call) VALUES (?,?,?,?) "
-            "ON CONFLICT (question) DO UPDATE SET call = excluded.call"
+            "INSERT INTO parked (question, place, body, call, asked) VALUES (?,?,?,?,?) "
+            "ON CONFLICT (question) DO UPDATE SET call = excluded.call, asked = excluded.asked"
         )
-        await self._journal.write((statement, (question.id, question.place, question.body, call)))
+        asked = json.dumps(asdict(question.asked))
+        await self._journal.write((statement, (question.id, question.place, question.body, call, asked)))
 
     async def launch(self, wave: Wave, questions: Iterable[str]) -> None:
         """Note that these questions are about to leave, before anything does."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from agentinstruct.errors import TeacherUnavailable
+from agentinstruct.teacher import Place
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 
@@ -61,17 +62,22 @@ class BackEnd(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question as it is parked: its id in the run, where it is to be answered, and its body as JSON."""
+    """A question as it is parked: where in the run it is asked, who is to answer it, and its body as JSON."""
 
-    id: str
+    asked: Place
     place: str
     body: str
+
+    @property
+    def id(self) -> str:
+        """Its id in the run."""
+        return self.asked.id
 
 
 class Batcher(Protocol):
     """Collects questions, and has them answered together."""
 
-    async def answer(self, question: Question, back_end: BackEnd) -> str:
+    async def answer(self, question: Question, back_end: BackEnd | None) -> str:
         """Return the answer, as `lines.read_answer` reads it, whenever there is one."""
         ...
 

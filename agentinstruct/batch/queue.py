@@ -12,7 +12,8 @@ class BatchQueue:
     """Questions that wait to leave for one place, and how much its provider takes."""
 
     place: str
-    back_end: BackEnd
+    back_end: BackEnd | None
+    """None where questions are taken out, and nothing is sent."""
     most: int
     """Questions in one wave."""
     unsent: dict[str, int] = field(default_factory=dict)

@@ -10,7 +10,6 @@ import asyncio
 import shlex
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -23,7 +22,7 @@ from agentinstruct.batch.queue import BatchQueue
 from agentinstruct.batch.quiet import Activity
 from agentinstruct.errors import AgentInstructError, QuestionsWait, RunStopped, TeacherRefused, TeacherUnavailable
 from agentinstruct.journal import Journal
-from agentinstruct.teacher import Exchange, by_batch
+from agentinstruct.teacher import Exchange
 
 _LONGEST_HOLD = 3600.0
 _NAMED = 5
@@ -112,12 +111,10 @@ class Waves:
 
     # -- what the run tells ----------------------------------------------------------------------------------------
 
-    async def record(self, item: int, question: str, exchange: Exchange) -> Exchange:
-        """Keep a reply and forget its question, both or neither; returns what is kept: it names the batch's price."""
-        exchange = replace(exchange, model=by_batch(exchange.model))
+    async def record(self, item: int, question: str, exchange: Exchange) -> None:
+        """Keep a reply and forget its question, both or neither."""
         with self.activity.busy():
             await self._journal.record(item, exchange, forgotten(question))
-        return exchange
 
     def stop(self, *, leave: bool) -> None:
         """Send nothing more; with `leave`, do not wait either for what is out: it goes on at the provider."""
@@ -129,7 +126,7 @@ class Waves:
 
     # -- what a teacher asks ---------------------------------------------------------------------------------------
 
-    async def answer(self, question: Question, back_end: BackEnd) -> str:
+    async def answer(self, question: Question, back_end: BackEnd | None) -> str:
         """Park a question durably and wait for its answer, which may be there already, or on its way."""
         if self._closed:
             raise self._closed
@@ -198,6 +195,7 @@ class Waves:
             self._set_out(wave, queue, asked, fresh=True)
 
     def _set_out(self, wave: Wave, queue: BatchQueue, asked: dict[str, int], *, fresh: bool) -> None:
+        assert queue.back_end is not None  # where questions are taken out, no wave leaves
         job = BatchJob(
             wave=wave,
             fresh=fresh,

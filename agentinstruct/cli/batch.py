@@ -38,12 +38,15 @@ def export_questions(
 def import_answers(
     run: flags.Directory,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSON lines with answers.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="Who gave the answers, if not the teacher that the run names.")
+    ] = None,
     as_json: flags.AsJson = False,
 ) -> None:
     """Bring answers in: a batch's output, or lines {"custom_id": …, "content": …} by any script or person."""
     from agentinstruct.batch import files as batch_files
 
-    imported = batch_files.import_answers(run, files)
+    imported = batch_files.import_answers(run, files, model=model)
     if as_json:
         print(json.dumps(asdict(imported)))
         return

@@ -25,7 +25,8 @@ Teacher = Annotated[
     typer.Option(
         "--teacher",
         "-t",
-        help="offline, openai:MODEL, azure:DEPLOYMENT, or an AutoGen component .json. Keys come from the environment.",
+        help="openai:MODEL, azure:DEPLOYMENT, gguf:FILE, recorded:FILE, elsewhere:NAME, offline, or an AutoGen "
+        "component file ending in .json. Keys come from the environment.",
     ),
 ]
 Roles = Annotated[

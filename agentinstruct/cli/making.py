@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -237,6 +238,30 @@ def status(run: flags.Directory, as_json: flags.AsJson = False, prices: flags.Pr
     for flow, seed, error in failed:
         last = error.strip().splitlines()[-1] if error.strip() else "unknown"
         _say(console, f"failed: {flow} on {seed}: {last}")
+
+
+def record(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="The directories of runs.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The recording, .jsonl or .jsonl.gz; answers are added.")],
+    carry: Annotated[
+        bool, typer.Option("--carry", help="Let questions that wait have the answers of their earlier wordings.")
+    ] = False,
+    note: Annotated[str | None, typer.Option(help="Whose the answers are, and under which licence.")] = None,
+    as_json: flags.AsJson = False,
+) -> None:
+    """Take the answers out of runs into a file, which `--teacher recorded:FILE` answers from: no key, no cost."""
+    from agentinstruct import api
+
+    done = api.record(runs, out, carry=carry, note=note)
+    if as_json:
+        print(json.dumps(asdict(done)))
+        return
+    carried = f", {done.carried} carried over from earlier wordings" if done.carried else ""
+    print(f"{done.added} answers added{carried}; {printable_line(out)} holds {done.answers}")
+    if done.blotted:
+        print(f"{done.blotted} answers held what looks like a key: it is blotted out")
+    if done.waiting:
+        print(f"{done.waiting} questions of the runs still wait for an answer")
 
 
 def recover(run: flags.Directory) -> None:

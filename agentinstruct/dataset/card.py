@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
@@ -23,9 +23,18 @@ _BREAKING = re.compile(r"[|<>`\[\]\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u2
 
 
 def render_card(
-    skills: tuple[Skill, ...], teachers: Mapping[str, Mapping[str, JsonValue]], counts: Counts, *, run_seed: int
+    skills: tuple[Skill, ...],
+    teachers: Mapping[str, Mapping[str, JsonValue]],
+    counts: Counts,
+    *,
+    run_seed: int,
+    authors: Mapping[str, int],
+    recordings: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """Return the card's Markdown. What comes from seeds is cleaned of Markdown and HTML before it goes in."""
+    """Return the card's Markdown. What comes from seeds is cleaned of Markdown and HTML before it goes in.
+
+    `authors` counts the replies by who gave them; `recordings` are name and note of those that were replayed.
+    """
     names = [skill.flow.skill for skill in skills]
     return fill_card(
         Path(__file__).with_name("card.md"),
@@ -41,6 +50,8 @@ def render_card(
         teachers=[(role, Ready(_described(identity))) for role, identity in teachers.items()],
         offline=any(identity.get("client") == "offline" for identity in teachers.values()),
         run_seed=run_seed,
+        authors=sorted(authors.items(), key=lambda each: (-each[1], each[0])),
+        recordings=list(recordings),
     )
 
 

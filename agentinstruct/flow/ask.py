@@ -79,7 +79,7 @@ class Ask:
 
     def __init__(self, item: Item, path: str = "", *, span: Span | None = None) -> None:
         self._item = item
-        self._scope = Scope.at(path)
+        self._scope = Scope.at(path, flow=item.flow, seed=item.seed.id)
         self._span = span or item.span
 
     @property

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,6 +60,10 @@ class JournalReader:
     def _row(self, statement: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
         return next(self.rows(statement, values), None)
 
+    def columns(self, table: str) -> set[str]:
+        """Return a table's columns: a journal of an earlier version lacks some until it is written to again."""
+        return {name for _, name, *_ in self.rows(f"PRAGMA table_info({table})")}
+
     def meta(self, name: str) -> str | None:
         """Return a named value."""
         row = self._row("SELECT value FROM meta WHERE name=?", (name,))
@@ -109,9 +114,13 @@ class JournalReader:
 
     def exchanges(self, item: int) -> Iterator[Exchange]:
         """Yield an item's questions and answers in the order they were recorded."""
-        names = [name.name for name in fields(Exchange)]
+        names = [name for name in map(attrgetter("name"), fields(Exchange)) if name in self.columns("replies")]
         for row in self.rows(f"SELECT {', '.join(names)} FROM replies WHERE item=? ORDER BY rowid", (item,)):
             yield Exchange(**dict(zip(names, row, strict=True)))
+
+    def item_numbers(self) -> Iterator[tuple[int, str, str]]:
+        """Yield (number, flow, seed id) of the items in scope, in seed order."""
+        yield from self.rows("SELECT id, flow, seed FROM items WHERE position IS NOT NULL ORDER BY position")
 
     def states(self) -> Counter[str]:
         """Count the items in scope by state."""

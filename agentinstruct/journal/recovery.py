@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import fields
 from itertools import islice
@@ -20,10 +20,9 @@ from agentinstruct.teacher import Exchange
 _ONE_BY_ONE = 10_000
 """Unreadable replies in a row that are tried one by one; beyond that the steps double, so that it comes to an end."""
 _GROUP = 1_000
-_COLUMNS = ", ".join(["rowid", "item", *(each.name for each in fields(Exchange))])
 _BATCHES = {
-    "waves": "id, place, created, questions, state, batch",
-    "parked": "question, place, body, call, wave, answer",
+    "waves": ("id", "place", "created", "questions", "state", "batch"),
+    "parked": ("question", "place", "body", "call", "wave", "answer", "asked"),
 }
 """Tables and columns that know what is out in batches, and paid for there."""
 
@@ -88,7 +87,8 @@ async def _copy(damaged: sqlite3.Connection, journal: Journal) -> int:
 async def _copy_batches(damaged: sqlite3.Connection, journal: Journal) -> int:
     """Copy what can be read of the questions asked by batch, and return how many rows that is."""
     copied = 0
-    for table, columns in _BATCHES.items():
+    for table, wanted in _BATCHES.items():
+        columns = ", ".join(_there(damaged, table, wanted))
         with suppress(sqlite3.DatabaseError):
             for row in damaged.execute(f"SELECT {columns} FROM {table}"):
                 holes = ", ".join("?" * len(row))
@@ -102,15 +102,17 @@ def _replies(damaged: sqlite3.Connection) -> Iterator[tuple[int, Exchange]]:
     """Yield the replies that can be read, by their row numbers."""
     row, failures, step = 0, 0, 1
     last = _last(damaged)
+    names = _there(damaged, "replies", [each.name for each in fields(Exchange)])
+    columns = ", ".join(["rowid", "item", *names])
     while row < last:
         try:
             for number, item, *values in damaged.execute(
-                f"SELECT {_COLUMNS} FROM replies WHERE rowid > ? ORDER BY rowid", (row,)
+                f"SELECT {columns} FROM replies WHERE rowid > ? ORDER BY rowid", (row,)
             ):
                 if number <= row:
                     raise sqlite3.DatabaseError("the rows go round in a circle")
                 row, failures, step = number, 0, 1
-                if found := _whole(values):
+                if found := _whole(dict(zip(names, values, strict=True))):
                     yield item, found
             return
         except sqlite3.DatabaseError:
@@ -125,9 +127,17 @@ def _last(damaged: sqlite3.Connection) -> int:
     return 2**40
 
 
-def _whole(values: list[Any]) -> Exchange | None:
+def _there(damaged: sqlite3.Connection, table: str, wanted: Sequence[str]) -> list[str]:
+    """Return those of the wanted columns that a table has: a journal of an earlier version lacks some."""
+    with suppress(sqlite3.DatabaseError):
+        found = {name for _, name, *_ in damaged.execute(f"PRAGMA table_info({table})")}
+        return [name for name in wanted if name in found] or list(wanted)
+    return list(wanted)
+
+
+def _whole(values: dict[str, Any]) -> Exchange | None:
     """Return the exchange, if all of it is there."""
-    exchange = Exchange(**dict(zip((each.name for each in fields(Exchange)), values, strict=True)))
+    exchange = Exchange(**values)
     try:
         json.loads(exchange.request)
         return exchange if json.loads(exchange.reply) else None

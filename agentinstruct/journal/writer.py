@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 from typing import Self
 
@@ -28,17 +29,31 @@ CREATE TABLE IF NOT EXISTS items (
 CREATE INDEX IF NOT EXISTS items_in_order ON items (position);
 CREATE TABLE IF NOT EXISTS replies (
     item INTEGER NOT NULL, key TEXT NOT NULL, agent TEXT NOT NULL, model TEXT NOT NULL, request TEXT NOT NULL,
-    reply TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL);
+    reply TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+    question TEXT NOT NULL DEFAULT '', branch TEXT NOT NULL DEFAULT '', occurrence INTEGER NOT NULL DEFAULT 0,
+    answered REAL);
 CREATE UNIQUE INDEX IF NOT EXISTS replies_by_key ON replies (item, key);
 CREATE TABLE IF NOT EXISTS outcomes (item INTEGER PRIMARY KEY, pairs TEXT NOT NULL, rejections TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, item INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parked (
-    question TEXT PRIMARY KEY, place TEXT NOT NULL, body TEXT NOT NULL, call INTEGER NOT NULL, wave TEXT, answer TEXT);
+    question TEXT PRIMARY KEY, place TEXT NOT NULL, body TEXT NOT NULL, call INTEGER NOT NULL, wave TEXT, answer TEXT,
+    asked TEXT);
 CREATE INDEX IF NOT EXISTS parked_by_wave ON parked (wave);
 CREATE TABLE IF NOT EXISTS waves (
     id TEXT PRIMARY KEY, place TEXT NOT NULL, created REAL NOT NULL, questions INTEGER NOT NULL,
     state TEXT NOT NULL, batch TEXT) WITHOUT ROWID;
 """
+_ADDED = {
+    "replies": (
+        "question TEXT NOT NULL DEFAULT ''",
+        "branch TEXT NOT NULL DEFAULT ''",
+        "occurrence INTEGER NOT NULL DEFAULT 0",
+        "answered REAL",
+    ),
+    "parked": ("asked TEXT",),
+}
+"""Columns that journals of earlier versions lack; they get them when they are next written to."""
+_COLUMNS = ", ".join(each.name for each in fields(Exchange))
 _CLAIM = """
 INSERT INTO claims (key, item) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET item = excluded.item
 WHERE (SELECT position FROM items WHERE id = excluded.item) < (SELECT position FROM items WHERE id = claims.item)
@@ -59,6 +74,7 @@ class Journal(JournalReader):
             with ExitStack() as opened:
                 opened.callback(connection.close)
                 connection.executescript(_SCHEMA)
+                _add_columns(connection)
                 connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
                 super().__init__(path, connection)
                 self._writer = GroupWriter(_connect(path), str(path))
@@ -91,10 +107,10 @@ class Journal(JournalReader):
 
     async def record(self, item: int, exchange: Exchange, *others: Statement) -> None:
         """Keep a reply of `item`, with `others` in the same transaction."""
-        values = (exchange.key, exchange.agent, exchange.model, exchange.request, exchange.reply)
-        tokens = (exchange.prompt_tokens, exchange.completion_tokens)
-        kept = ("INSERT OR REPLACE INTO replies VALUES (?,?,?,?,?,?,?,?)", (item, *values, *tokens))
-        await self.write(kept, *others)
+        values = [getattr(exchange, each.name) for each in fields(Exchange)]
+        holes = ", ".join("?" * len(values))
+        kept = f"INSERT OR REPLACE INTO replies (item, {_COLUMNS}) VALUES (?, {holes})"
+        await self.write((kept, (item, *values)), *others)
 
     def register(self, seed: Seed, flow: str, *, position: int, call: int) -> None:
         """Take an item into this call's scope at `position`, keeping what is known of it; does not wait."""
@@ -169,6 +185,14 @@ class Journal(JournalReader):
             return False
         self.post(_CLAIM, (key, item))
         return True
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    for table, columns in _ADDED.items():
+        there = {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}
+        for column in columns:
+            if column.partition(" ")[0] not in there:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

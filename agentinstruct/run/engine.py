@@ -15,6 +15,7 @@ from agentinstruct.errors import (
     AgentInstructError,
     BudgetExceeded,
     ConfigurationError,
+    QuestionsWait,
     RunStopped,
     TeacherError,
     TeacherRefused,
@@ -112,7 +113,7 @@ class Run:
         work = self.scope.work()
         while True:
             await self._dispatch(work)
-            self.stopped = self.stopped or (still_waiting(self.waves, self.options.out) if self.waves else None)
+            self.stopped = self.stopped or self._unanswered()
             await self._run_unjustified_again()
             counts = self._publish()
             if self._wanted is None or self.options.target is None or self.stopped:
@@ -121,6 +122,18 @@ class Run:
                 return counts
             # what was finished holds duplicates across seeds
             self._wanted = self.progress.pairs + self.options.target - counts.pairs
+
+    def _unanswered(self) -> QuestionsWait | None:
+        """Return the end of a run that is done but for questions that somebody else has to answer."""
+        if self.waves is not None:
+            return still_waiting(self.waves, self.options.out)
+        if not (lacking := self.stack.lacking):
+            return None
+        agents = ", ".join(f"{agent} {number}" for agent, number in sorted(lacking.items()))
+        return QuestionsWait(
+            f"the recording lacks answers to questions of these agents: {agents}. The same command with "
+            "`--batch export` collects all that it lacks, to be answered elsewhere"
+        )
 
     def _publish(self) -> Counts:
         options = self.options

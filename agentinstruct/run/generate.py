@@ -70,7 +70,7 @@ async def run(
             async with accounted(journal, stack):
                 counts = await running.execute()
             write_manifest(options, skills, stack, seed_fingerprint=running.scope.seed_fingerprint())
-            write_card(options, skills, stack, counts)
+            write_card(options, skills, stack, counts, journal.usage())
             await keep_counts(journal, counts)
             stopped = running.stopped or _nothing_found(running)
             summary = summarise(options.out, journal, stack.prices, stopped=stopped, progress=running.progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -13,6 +14,7 @@ from agentinstruct.journal import replace
 from agentinstruct.records import Seed
 from agentinstruct.run.options import RunOptions
 from agentinstruct.run.teachers import TeacherStack
+from agentinstruct.teacher import Usage, author_of
 
 _PACKAGES = ("agentinstruct", "autogen-agentchat", "autogen-core", "openai", "pydantic", "pyarrow")
 
@@ -52,8 +54,17 @@ def _sources(options: RunOptions) -> list[str] | str:
     return "seed records given by a program"
 
 
-def write_card(options: RunOptions, skills: tuple[Skill, ...], stack: TeacherStack, counts: Counts) -> None:
-    """Write the dataset card from what the dataset holds."""
+def write_card(
+    options: RunOptions, skills: tuple[Skill, ...], stack: TeacherStack, counts: Counts, usage: Usage
+) -> None:
+    """Write the dataset card from what the dataset holds, and from what the journal counts of who answered."""
     from agentinstruct.dataset.card import render_card
 
-    replace(options.out / "README.md", render_card(skills, stack.identities(), counts, run_seed=options.run_seed))
+    authors: Counter[str] = Counter()
+    for model, (replies, _, _) in usage.items():
+        authors[author_of(model)] += replies
+    recordings = [(path.name, recording.header.note) for path, recording in stack.recordings.items()]
+    card = render_card(
+        skills, stack.identities(), counts, run_seed=options.run_seed, authors=authors, recordings=recordings
+    )
+    replace(options.out / "README.md", card)

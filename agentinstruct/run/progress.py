@@ -55,7 +55,7 @@ class CountingRecorder(ItemRecorder):
         if self._waves is None:
             await super().record(exchange)
         else:
-            exchange = await self._waves.record(self._item, self.question(exchange.key), exchange)
+            await self._waves.record(self._item, self.question(exchange.key), exchange)
         progress = self._progress
         progress.calls += 1
         progress.prompt_tokens += exchange.prompt_tokens

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from autogen_core.models import ChatCompletionClient
 from pydantic import JsonValue
@@ -23,11 +25,19 @@ from agentinstruct.teacher import (
     identity_of,
     open_client,
 )
+from agentinstruct.teacher.elsewhere import Elsewhere
+from agentinstruct.teacher.recorded import RECORDED, RecordedTeacher, Unrecorded, identity_in, recording_path
+from agentinstruct.teacher.recording import Recording
+
+Spec = str | ChatCompletionClient
 
 
-def _check_settings(options: TeacherOptions, specs: Iterable[str | ChatCompletionClient]) -> None:
+_HEEDING = ("openai:", "azure:", "elsewhere:")
+
+
+def _check_settings(options: TeacherOptions, specs: Iterable[Spec]) -> None:
     """Refuse settings that no teacher would heed: whoever names a server and forgets `--teacher` is not run offline."""
-    if any(isinstance(spec, str) and spec.startswith(("openai:", "azure:")) for spec in specs):
+    if any(isinstance(spec, str) and spec.startswith(_HEEDING) for spec in specs):
         return
     given = {
         "base_url": options.base_url,
@@ -64,7 +74,10 @@ class TeacherStack:
         self._switch = Switch()
         self._most_failing = options.max_error_rate
         self.ledger = self._open_ledger(options, spent)
-        specs = {"": options.teacher, **options.roles}
+        self._recordings: dict[Path, Recording] = {}
+        self.lacking: Counter[str] = Counter()
+        """Questions, by agent, that a recording had no answer to and that nobody else was there to be asked."""
+        specs = self._with_recorded_roles({"": options.teacher, **options.roles})
         _check_settings(options, specs.values())
         self._protected: dict[str, Protected] = {}
         """Those that are asked live."""
@@ -81,7 +94,28 @@ class TeacherStack:
         money = round(sum(self.prices.total({model: used}) or 0 for model, used in usage.items()) * PICODOLLARS)
         return Cost(tokens=tokens, money=money)
 
-    def _open(self, role: str, spec: str | ChatCompletionClient, options: TeacherOptions) -> ChatCompletionClient:
+    def _with_recorded_roles(self, specs: dict[str, Spec]) -> dict[str, Spec]:
+        """Add the roles that had a teacher of their own when the recording of everyone else's was made."""
+        if (recording := self._recording(specs[""])) is None:
+            return specs
+        return {**dict.fromkeys(recording.header.teachers, specs[""]), **specs}
+
+    def _recording(self, spec: Spec) -> Recording | None:
+        if not isinstance(spec, str) or not spec.startswith(RECORDED):
+            return None
+        path = recording_path(spec)
+        if path not in self._recordings:
+            self._recordings[path] = Recording.read(path)
+        return self._recordings[path]
+
+    @property
+    def recordings(self) -> Mapping[Path, Recording]:
+        """The recordings that questions are answered from, by file."""
+        return self._recordings
+
+    def _open(self, role: str, spec: Spec, options: TeacherOptions) -> ChatCompletionClient:
+        if recording := self._recording(spec):
+            return self._replay(recording, role)
         client = open_client(
             spec,
             base_url=options.base_url,
@@ -90,6 +124,17 @@ class TeacherStack:
             keyless=self._keyless,
         )
         return self._live(role, client, options) if self._batcher is None else self._park(client, self._batcher)
+
+    def _replay(self, recording: Recording, role: str) -> ChatCompletionClient:
+        identity = identity_in(recording, role)
+        if self._batcher is not None:
+            return RecordedTeacher(recording, role, self._park(Elsewhere(identity), self._batcher))
+        unasked: ChatCompletionClient = Unrecorded(identity, self.lacking)
+        if self._answers is not None:
+            from agentinstruct.batch.brought import with_answers  # imports the openai package
+
+            unasked = with_answers(unasked, Elsewhere(identity), self._answers)
+        return RecordedTeacher(recording, role, unasked)
 
     def _live(self, role: str, client: ChatCompletionClient, options: TeacherOptions) -> ChatCompletionClient:
         price = self.prices.of(str(identity_of(client).get("model", "")))
@@ -112,7 +157,7 @@ class TeacherStack:
         from agentinstruct.batch.parked import ParkedTeacher  # imports the openai package
 
         price = self.prices.of(by_batch(str(identity_of(client).get("model", ""))))
-        return ParkedTeacher(client, batcher, ledger=self.ledger, price=price)
+        return ParkedTeacher(client, batcher, sends=not self._keyless, ledger=self.ledger, price=price)
 
     @property
     def parks(self) -> bool:

@@ -7,12 +7,13 @@ since aiohttp takes 0.2 s to import.
 """
 
 from agentinstruct.teacher.budget import Budget, Cost, Ledger
+from agentinstruct.teacher.elsewhere import Elsewhere
 from agentinstruct.teacher.failures import may_be_cured, without_keys
-from agentinstruct.teacher.journaled import Exchange, Journaled, Recorder, Scope
+from agentinstruct.teacher.journaled import Asking, AuthoredResult, Exchange, Journaled, Place, Recorder, Scope
 from agentinstruct.teacher.layer import Layer, RequestOptions, cancellable, identity_of
 from agentinstruct.teacher.open_files import allow_connections
 from agentinstruct.teacher.options import TeacherOptions
-from agentinstruct.teacher.prices import PICODOLLARS, Price, Prices, Usage, by_batch
+from agentinstruct.teacher.prices import PICODOLLARS, Price, Prices, Usage, author_of, by_batch
 from agentinstruct.teacher.protected import Protected
 from agentinstruct.teacher.retry import Retry
 from agentinstruct.teacher.spec import open_client
@@ -23,12 +24,16 @@ from agentinstruct.teacher.wire import unencodable
 
 __all__ = [
     "PICODOLLARS",
+    "Asking",
+    "AuthoredResult",
     "Budget",
     "Cost",
+    "Elsewhere",
     "Exchange",
     "Journaled",
     "Layer",
     "Ledger",
+    "Place",
     "Price",
     "Prices",
     "Protected",
@@ -42,6 +47,7 @@ __all__ = [
     "Typed",
     "Usage",
     "allow_connections",
+    "author_of",
     "by_batch",
     "cancellable",
     "identity_of",

@@ -6,9 +6,10 @@ It knows what identifies a question and what a recorder must do, not how anythin
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol, Unpack, cast
 
@@ -34,18 +35,53 @@ class Exchange:
     key: str
     agent: str
     model: str
+    """Who answered: the teacher's model, or whoever else is known to have done it."""
     request: str
     reply: str
     prompt_tokens: int
     completion_tokens: int
+    question: str = ""
+    branch: str = ""
+    occurrence: int = 0
+    """With `question` and `branch`, what `key` was made from; see `Place`."""
+    answered: float | None = None
+    """When, as Unix time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in a run a question is asked. `id` names it in the whole run, `question` is the hash of its words.
+
+    The hash covers all that decides the answer: agent, teacher, messages, reply schema and sampling.
+    """
+
+    id: str
+    flow: str
+    seed: str
+    agent: str
+    question: str
+    branch: str
+    occurrence: int
+
+    @property
+    def key(self) -> str:
+        """The request's id in the journal and in lineage."""
+        return content_hash(self.question, self.branch, self.occurrence)
 
 
 class Asking(Protocol):
-    """A teacher that must know which question it is asked, since the answer may come to another process."""
+    """A teacher that must know which question it is asked: the answer may be there, or come to another process."""
 
-    def asking(self, question: str) -> ChatCompletionClient:
-        """Return the client that asks the question of this id, once."""
+    def asking(self, place: Place) -> ChatCompletionClient:
+        """Return the client that asks the question at `place`, once."""
         ...
+
+
+class AuthoredResult(CreateResult):
+    """An answer by somebody whom the teacher's identity does not name, and when they gave it, where that is known."""
+
+    author: str
+    answered: float | None = None
 
 
 class Recorder(Protocol):
@@ -66,19 +102,21 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Where in an item a question is asked: equal questions at one place are told apart by their occurrence.
+    """A branch of the item of `flow` and `seed`: equal questions asked in it are told apart by their occurrence.
 
     Branches of an item that run side by side each have a scope, so timing never decides which answer goes where.
     """
 
     path: str
+    flow: str
+    seed: str
     occurrences: Counter[str]
     asked: list[Asked]
 
     @classmethod
-    def at(cls, path: str) -> Scope:
+    def at(cls, path: str, *, flow: str = "", seed: str = "") -> Scope:
         """Open the scope at `path`."""
-        return cls(path=path, occurrences=Counter(), asked=[])
+        return cls(path=path, flow=flow, seed=seed, occurrences=Counter(), asked=[])
 
 
 class Journaled(Layer):
@@ -111,7 +149,8 @@ class Journaled(Layer):
         same = content_hash(_FORMAT, self._agent, identity, request)
         occurrence = self._scope.occurrences[same]
         self._scope.occurrences[same] += 1
-        key = content_hash(same, self._scope.path, occurrence)
+        place = self._place(same, occurrence)
+        key = place.key
         self._scope.asked.append(Asked(agent=self._agent, prompt=self._prompt_hash, request=key))
         known = self._recorder.find(key)
         with self._span.open(
@@ -125,19 +164,32 @@ class Journaled(Layer):
             replayed=known is not None,
         ) as call:
             if known is not None:
-                return _restore(known)
-            return await self._ask(key, request, messages, options, call)
+                return restore(known)
+            return await self._ask(place, request, messages, options, call)
+
+    def _place(self, question: str, occurrence: int) -> Place:
+        scope = self._scope
+        place = Place(
+            id="",
+            flow=scope.flow,
+            seed=scope.seed,
+            agent=self._agent,
+            question=question,
+            branch=scope.path,
+            occurrence=occurrence,
+        )
+        return replace(place, id=self._recorder.question(place.key))
 
     async def _ask(
-        self, key: str, request: dict[str, Any], messages: Sequence[LLMMessage], options: RequestOptions, call: Span
+        self, place: Place, request: dict[str, Any], messages: Sequence[LLMMessage], options: RequestOptions, call: Span
     ) -> CreateResult:
         inner = self.inner
         if hasattr(inner, "asking"):
-            inner = cast(Asking, inner).asking(self._recorder.question(key))
+            inner = cast(Asking, inner).asking(place)
         try:
             result = await inner.create(messages, **options)
         except Rejected as rejected:  # a refusal was paid for as well, and would be given again
-            await self._record(key, request, json.dumps({"reason": rejected.reason, "detail": rejected.detail}))
+            await self._record(place, request, json.dumps({"reason": rejected.reason, "detail": rejected.detail}))
             raise
         call.note(
             prompt_tokens=result.usage.prompt_tokens,
@@ -146,18 +198,25 @@ class Journaled(Layer):
         )
         told = _dump(result)
         reply = _writable(told)
-        await self._record(key, request, reply, result.usage)
-        return result if reply is told else _restore(reply)
+        await self._record(place, request, reply, result)
+        return result if reply is told else restore(reply)
 
-    async def _record(self, key: str, request: dict[str, Any], reply: str, usage: RequestUsage | None = None) -> None:
+    async def _record(
+        self, place: Place, request: dict[str, Any], reply: str, result: CreateResult | None = None
+    ) -> None:
+        authored = result if isinstance(result, AuthoredResult) else None
         exchange = Exchange(
-            key=key,
+            key=place.key,
             agent=self._agent,
-            model=str(identity_of(self.inner).get("model", "")),
+            model=authored.author if authored else str(identity_of(self.inner).get("model", "")),
             request=_writable(_encode(request["messages"])),
             reply=reply,
-            prompt_tokens=usage.prompt_tokens if usage else 0,
-            completion_tokens=usage.completion_tokens if usage else 0,
+            prompt_tokens=result.usage.prompt_tokens if result else 0,
+            completion_tokens=result.usage.completion_tokens if result else 0,
+            question=place.question,
+            branch=place.branch,
+            occurrence=place.occurrence,
+            answered=(authored and authored.answered) or time.time(),
         )
         await self._recorder.record(exchange)
 
@@ -220,7 +279,8 @@ def _writable(text: str) -> str:
     return text
 
 
-def _restore(text: str) -> CreateResult:
+def restore(text: str) -> CreateResult:
+    """Return the recorded reply that `text` holds; raises `Rejected` where it was a refusal."""
     recorded = json.loads(text)
     if isinstance(recorded, dict):
         raise Rejected(**recorded)

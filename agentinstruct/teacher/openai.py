@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import aiohttp
-from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, ModelInfo, RequestUsage
-from autogen_core.tools import Tool, ToolSchema
+from autogen_core.models import CreateResult, LLMMessage
 from pydantic import JsonValue
 
 from agentinstruct.errors import AgentInstructError, Rejected, TeacherUnavailable
+from agentinstruct.teacher.client import Client
 from agentinstruct.teacher.connection import Connection, Reply
 from agentinstruct.teacher.endpoint import Endpoint
 from agentinstruct.teacher.failures import failure_of
 from agentinstruct.teacher.layer import RequestOptions, cancellable, without_secrets
 from agentinstruct.teacher.rates import RatedResult, Rates
-from agentinstruct.teacher.tokens import estimated_tokens, prompt_bytes
 from agentinstruct.teacher.wire import request_body, result_of, unencodable
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-_INFO = ModelInfo(
-    vision=False,
-    function_calling=True,
-    json_output=True,
-    structured_output=True,
-    multiple_system_messages=True,
-    family="unknown",
-)
-_CONTEXT = 128_000
-"""Tokens assumed to fit into a model, for agents that ask; servers do not tell."""
 
 
-class OpenAITeacher(ChatCompletionClient):
+class OpenAITeacher(Client):
     """Asks one model. It makes one attempt per call: retries, limits and the budget are layers around it.
 
     The key comes from the environment (`key_variable`, else OPENAI_API_KEY or AZURE_OPENAI_API_KEY) and is never shown.
@@ -43,8 +32,6 @@ class OpenAITeacher(ChatCompletionClient):
     None is not sent. `extra_body` is merged into each request. It serves one event loop at a time. A `keyless`
     one does without a key, for questions that others send.
     """
-
-    component_type = "model"
 
     def __init__(
         self,
@@ -62,6 +49,7 @@ class OpenAITeacher(ChatCompletionClient):
         extra_body: Mapping[str, JsonValue] | None = None,
         keyless: bool = False,
     ) -> None:
+        super().__init__()
         self._endpoint = Endpoint.find(base_url, api_version=api_version, key_variable=key_variable, keyless=keyless)
         self._model = model
         self._timeout = timeout
@@ -71,7 +59,6 @@ class OpenAITeacher(ChatCompletionClient):
         sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
         self._sampling = {name: value for name, value in sampling.items() if value is not None}
         self._extra_body = dict(extra_body or {})
-        self._usage = RequestUsage(prompt_tokens=0, completion_tokens=0)
         identity = {
             "client": "azure" if api_version else "openai",
             "model": model,
@@ -95,6 +82,11 @@ class OpenAITeacher(ChatCompletionClient):
         """The model, or the deployment, that is asked."""
         return self._model
 
+    @property
+    def place(self) -> str:
+        """What a batch of its questions is called: a batch takes one model."""
+        return f"{self._model} at {self._endpoint.shown}"
+
     def identity(self) -> dict[str, JsonValue]:
         """Return client, model, endpoint and sampling."""
         return self._identity
@@ -108,8 +100,7 @@ class OpenAITeacher(ChatCompletionClient):
         outcome = await cancellable(self._attempt(self.body(messages, options)), options.get("cancellation_token"))
         if isinstance(outcome, AgentInstructError):
             raise outcome
-        self._usage.prompt_tokens += outcome.usage.prompt_tokens
-        self._usage.completion_tokens += outcome.usage.completion_tokens
+        self.count(outcome.usage)
         return outcome
 
     def body(self, messages: Sequence[LLMMessage], options: RequestOptions) -> dict[str, Any]:
@@ -130,15 +121,6 @@ class OpenAITeacher(ChatCompletionClient):
             raise Rejected(error.reason, self._endpoint.scrub(error.detail)) from None
         except TeacherUnavailable as error:
             raise TeacherUnavailable(self._endpoint.scrub(str(error))) from None
-
-    async def create_stream(
-        self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]
-    ) -> AsyncGenerator[str | CreateResult, None]:
-        """Yield the whole content as one piece, then the result."""
-        result = await self.create(messages, **options)
-        if isinstance(result.content, str):
-            yield result.content
-        yield result
 
     async def _attempt(self, body: dict[str, Any]) -> CreateResult | AgentInstructError:
         # Errors of the transport hold the request with its key. Ours are returned and raised elsewhere, so that they
@@ -200,29 +182,3 @@ class OpenAITeacher(ChatCompletionClient):
     async def close(self) -> None:
         """Close the connections; a later call opens new ones."""
         await self._connection.close()
-
-    def actual_usage(self) -> RequestUsage:
-        """Return the tokens of all replies so far, as the server counted them."""
-        return RequestUsage(self._usage.prompt_tokens, self._usage.completion_tokens)
-
-    def total_usage(self) -> RequestUsage:
-        """Return the same as `actual_usage`: nothing is answered from a cache here."""
-        return self.actual_usage()
-
-    def count_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
-        """Return an estimate, by the rule of thumb of `tokens.py`."""
-        return estimated_tokens(prompt_bytes(messages, {"tools": tools}))
-
-    def remaining_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
-        """Return what is left of an assumed context of 128,000 tokens."""
-        return _CONTEXT - self.count_tokens(messages, tools=tools)
-
-    @property
-    def capabilities(self) -> ModelInfo:
-        """Return the same as `model_info`."""
-        return _INFO
-
-    @property
-    def model_info(self) -> ModelInfo:
-        """Return what is assumed of any compatible server: text, tools and structured output."""
-        return _INFO

@@ -17,7 +17,7 @@ PICODOLLARS = 10**12
 Usage = dict[str, tuple[int, int, int]]
 """Calls, prompt tokens and completion tokens by model."""
 _MOST_DOLLARS = 1e9
-_BY_BATCH = " (batch)"
+_BY_BATCH, _BY_RECORDING = " (batch)", " (recorded)"
 SHIPPED = Path(__file__).with_name("prices.toml")
 
 
@@ -76,7 +76,9 @@ class Prices:
         return cls(tuple(entry for file in files for entry in _entries(_read(file))))
 
     def of(self, model: str) -> Price | None:
-        """Return the price of `model`, also as `by_batch` names it, or None where none is known."""
+        """Return the price of `model`, also as `by_batch` and `by_recording` name it, or None where none is known."""
+        if model.endswith(_BY_RECORDING):
+            return Price(input=0, output=0)
         name = model.removesuffix(_BY_BATCH)
         price = next((price for pattern, price in self.entries if fnmatchcase(name, pattern)), None)
         return price.at_batch() if price and name != model else price
@@ -95,6 +97,16 @@ class Prices:
 def by_batch(model: str) -> str:
     """Return the name under which a journal counts what `model` was asked by batch: it has another price."""
     return f"{model}{_BY_BATCH}"
+
+
+def by_recording(model: str) -> str:
+    """Return the name under which a journal counts what a recording of `model` answered: it costs nothing."""
+    return f"{model}{_BY_RECORDING}"
+
+
+def author_of(model: str) -> str:
+    """Return who answered, of a name that also says which way the answer came."""
+    return model.removesuffix(_BY_RECORDING).removesuffix(_BY_BATCH)
 
 
 def _read(file: Path) -> _Table:

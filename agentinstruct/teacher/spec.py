@@ -11,6 +11,7 @@ from autogen_core.models import ChatCompletionClient
 from pydantic import ValidationError
 
 from agentinstruct.errors import ConfigurationError
+from agentinstruct.teacher.elsewhere import Elsewhere
 from agentinstruct.teacher.failures import without_keys
 
 AZURE_API_VERSION = "2024-10-21"
@@ -57,6 +58,10 @@ def open_client(
             concurrency=concurrency,
             keyless=keyless,
         )
+    if kind == "elsewhere" and name:
+        sampled = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens}
+        given = {setting: value for setting, value in sampled.items() if value is not None}
+        return Elsewhere({"client": "elsewhere", "model": name, **given})
     if spec == "offline":
         from agentinstruct.teacher.offline import OfflineTeacher
 

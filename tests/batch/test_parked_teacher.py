@@ -12,11 +12,12 @@ from autogen_core.models import UserMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentinstruct.batch.lines import LONGEST_LINE, question_line, read_answer, read_line, whole_lines
+from agentinstruct.batch.lines import LONGEST_LINE, question_line, read_answer, read_line, whole_lines, with_author
 from agentinstruct.batch.parked import ParkedTeacher
 from agentinstruct.batch.protocols import BackEnd, Question
 from agentinstruct.errors import ConfigurationError, Rejected, TeacherRefused, TeacherUnavailable
 from agentinstruct.teacher.budget import Ledger
+from agentinstruct.teacher.journaled import Place
 from agentinstruct.teacher.layer import identity_of
 from agentinstruct.teacher.openai import OpenAITeacher
 from agentinstruct.teacher.prices import Prices, by_batch
@@ -64,8 +65,14 @@ def test_a_line_with_an_answer_is_read(told: dict[str, Any], status: int) -> Non
 
 
 def test_content_that_is_no_text_is_taken_as_json() -> None:
-    _, reply = read_answer(read_line('{"custom_id": "q", "content": {"answer": "ä"}}').answer)
+    _, reply, author = read_answer(read_line('{"custom_id": "q", "content": {"answer": "ä"}}').answer)
     assert reply["choices"][0]["message"]["content"] == '{"answer": "ä"}'  # type: ignore[index]
+    assert author == ""
+
+
+def test_an_answer_may_name_who_gave_it() -> None:
+    answer = with_author(read_line('{"custom_id": "q", "content": "yes"}').answer, "somebody")
+    assert read_answer(with_author(answer, "somebody else"))[::2] == (200, "somebody else")
 
 
 def test_a_line_that_names_an_error_has_no_answer() -> None:
@@ -118,7 +125,7 @@ class ScriptedBatcher:
         self.asked: list[Question] = []
         self.discarded: list[str] = []
 
-    async def answer(self, question: Question, back_end: BackEnd) -> str:
+    async def answer(self, question: Question, back_end: BackEnd | None) -> str:
         assert back_end
         self.asked.append(question)
         return self.answers.pop(0)
@@ -140,6 +147,7 @@ def _teacher() -> OpenAITeacher:
     return OpenAITeacher("m", base_url="http://localhost:1/v1", temperature=0.5)
 
 
+QUESTION = Place(id="q", flow="f", seed="s", agent="a", question="h", branch="", occurrence=0)
 _HELLO = [UserMessage(content="hello \u2028 there", source="user")]
 
 
@@ -147,10 +155,10 @@ _HELLO = [UserMessage(content="hello \u2028 there", source="user")]
 async def test_a_parked_question_has_the_body_and_the_identity_of_a_live_one() -> None:
     batcher = ScriptedBatcher(_reply("yes"))
     parked = ParkedTeacher(_teacher(), batcher)
-    result = await parked.asking("q").create(_HELLO)
+    result = await parked.asking(QUESTION).create(_HELLO)
     assert (result.content, result.usage.prompt_tokens) == ("yes", 3)
     (asked,) = batcher.asked
-    assert (asked.id, asked.place) == ("q", "m at http://localhost:1/v1")
+    assert (asked.id, asked.asked, asked.place) == ("q", QUESTION, "m at http://localhost:1/v1")
     assert json.loads(asked.body) == _teacher().body(_HELLO, {})
     assert asked.body.isascii()
     assert identity_of(parked) == identity_of(_teacher())
@@ -160,11 +168,11 @@ async def test_a_parked_question_has_the_body_and_the_identity_of_a_live_one() -
 @awaited
 async def test_an_answer_that_is_none_is_discarded_and_asked_for_again_a_few_times() -> None:
     batcher = ScriptedBatcher(_error(500, ""), [200, {}], _reply("yes"))
-    assert (await ParkedTeacher(_teacher(), batcher).asking("q").create(_HELLO)).content == "yes"
+    assert (await ParkedTeacher(_teacher(), batcher).asking(QUESTION).create(_HELLO)).content == "yes"
     assert batcher.discarded == ["q", "q"]
     batcher = ScriptedBatcher(*[_error(500, "")] * 5)
     with pytest.raises(TeacherUnavailable, match="answered 500"):
-        await ParkedTeacher(_teacher(), batcher, attempts=2).asking("q").create(_HELLO)
+        await ParkedTeacher(_teacher(), batcher, attempts=2).asking(QUESTION).create(_HELLO)
     assert len(batcher.asked) == len(batcher.discarded) == 2
 
 
@@ -172,11 +180,11 @@ async def test_an_answer_that_is_none_is_discarded_and_asked_for_again_a_few_tim
 async def test_a_rejection_is_an_answer_and_a_refused_key_is_none() -> None:
     batcher = ScriptedBatcher(_error(400, "content_filter"))
     with pytest.raises(Rejected, match="content_filter"):
-        await ParkedTeacher(_teacher(), batcher).asking("q").create(_HELLO)
+        await ParkedTeacher(_teacher(), batcher).asking(QUESTION).create(_HELLO)
     assert not batcher.discarded
     batcher = ScriptedBatcher(_error(401, "invalid_api_key"))
     with pytest.raises(TeacherRefused, match="does not accept the key"):
-        await ParkedTeacher(_teacher(), batcher).asking("q").create(_HELLO)
+        await ParkedTeacher(_teacher(), batcher).asking(QUESTION).create(_HELLO)
     assert batcher.discarded == ["q"]
 
 
@@ -184,7 +192,11 @@ async def test_a_rejection_is_an_answer_and_a_refused_key_is_none() -> None:
 async def test_a_question_that_no_file_can_hold_is_rejected_before_it_is_parked() -> None:
     batcher = ScriptedBatcher()
     with pytest.raises(Rejected, match="unencodable_text"):
-        await ParkedTeacher(_teacher(), batcher).asking("q").create([UserMessage(content="half \ud83d", source="user")])
+        await (
+            ParkedTeacher(_teacher(), batcher)
+            .asking(QUESTION)
+            .create([UserMessage(content="half \ud83d", source="user")])
+        )
     assert not batcher.asked
 
 
@@ -192,7 +204,7 @@ async def test_a_question_that_no_file_can_hold_is_rejected_before_it_is_parked(
 async def test_every_attempt_counts_against_the_budget() -> None:
     ledger = Ledger(tokens=100_000)
     batcher = ScriptedBatcher([200, {}], _reply("yes"))
-    await ParkedTeacher(_teacher(), batcher, ledger=ledger).asking("q").create(_HELLO)
+    await ParkedTeacher(_teacher(), batcher, ledger=ledger).asking(QUESTION).create(_HELLO)
     assert ledger.spent_tokens > 4096  # the attempt without an answer may have cost the most it could
 
 

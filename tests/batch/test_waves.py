@@ -16,6 +16,7 @@ from agentinstruct.batch.parking import Parking, Wave, forgotten
 from agentinstruct.batch.protocols import Question
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.journal.writer import Journal
+from agentinstruct.teacher.journaled import Place
 from tests.engine import Teacher, awaited, dataset_bytes, seeds, write_flow
 from tests.openai_server import OpenAIServer
 
@@ -192,9 +193,14 @@ def parking(tmp_path: Path) -> Iterator[Parking]:
         yield Parking(journal)
 
 
+def _question(name: str, *, place: str, body: str) -> Question:
+    asked = Place(id=name, flow="f", seed="s", agent="a", question="h", branch="", occurrence=0)
+    return Question(asked=asked, place=place, body=body)
+
+
 async def _launched(parking: Parking, wave: str, *questions: str) -> None:
     for each in questions:
-        await parking.park(Question(id=each, place="here", body="{}"), 0)
+        await parking.park(_question(each, place="here", body="{}"), 0)
     await parking.launch(Wave(id=wave, place="here", created=1.0, questions=len(questions)), questions)
 
 
@@ -230,7 +236,7 @@ async def test_a_wave_that_wants_nothing_any_more_is_settled_and_one_that_does_i
 @awaited
 async def test_what_is_parked_again_stays_where_it_is_and_belongs_to_the_last_call(parking: Parking) -> None:
     await _launched(parking, "one", "a")
-    await parking.park(Question(id="a", place="elsewhere", body="other"), 7)
+    await parking.park(_question("a", place="elsewhere", body="other"), 7)
     assert parking.find("a") == ("one", None)
     assert list(parking.bodies("one")) == [("a", "{}")]
     assert parking.counts() == (0, 0, 0)

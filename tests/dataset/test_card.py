@@ -102,12 +102,20 @@ def test_what_a_seed_says_cannot_break_out_of_its_cell(licenses: list[str]) -> N
     counts.by_type = Counter((name, name) for name in licenses)
     counts.by_reason = Counter((name, name, name) for name in licenses)
     counts.rejections = len(licenses)
-    card = render_card((find_flow("math_word_problems"),), {"": {"client": licenses[0]}}, counts, run_seed=0)
+    card = render_card(
+        (find_flow("math_word_problems"),),
+        {"": {"client": licenses[0]}},
+        counts,
+        run_seed=0,
+        authors=Counter(licenses),
+        recordings=[(name, name) for name in licenses],
+    )
 
     metadata, body = _split(card)
     assert set(metadata) <= {"license", "license_name", "task_categories", "tags", "size_categories", "configs"}
     assert len(_table(body, "licence")) == len(licenses)
     assert {len(row) for row in _table(body, "flow")} == {4}
+    assert {len(row) for row in _table(body, "answered by")} == {2}
     assert [line for line in body.splitlines() if line.startswith("#")] == [
         "# Math Word Problems",
         *(f"## {name}" for name in ("What is in it", "How the pairs were checked", "Yield", "Teacher")),

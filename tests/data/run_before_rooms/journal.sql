@@ -1,0 +1,38 @@
+BEGIN TRANSACTION;
+CREATE TABLE claims (key TEXT PRIMARY KEY, item INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO "claims" VALUES('022fe4a6e34a1cd0',2474589463412583159);
+CREATE TABLE items (
+    id INTEGER PRIMARY KEY, seed TEXT NOT NULL, flow TEXT NOT NULL, position INTEGER, call INTEGER,
+    state TEXT NOT NULL DEFAULT 'pending', fingerprint TEXT, error TEXT,
+    pairs INTEGER NOT NULL DEFAULT 0, rejections INTEGER NOT NULL DEFAULT 0);
+INSERT INTO "items" VALUES(2474589463412583159,'12a820005f279daa','my_glossary',2,3,'done','938c01c7552f8bb54fd368a38971fdba',NULL,1,0);
+INSERT INTO "items" VALUES(4562167319947113007,'b824d66c7b67360e','my_glossary',0,3,'done','938c01c7552f8bb5e5fab553fc739fdf',NULL,0,1);
+INSERT INTO "items" VALUES(4660640372696382715,'2dc1a514177af462','my_glossary',1,3,'pending',NULL,NULL,0,0);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+INSERT INTO "meta" VALUES('calls','3');
+INSERT INTO "meta" VALUES('format','1');
+INSERT INTO "meta" VALUES('published','["3", 1, {"my_glossary/verify/not_quoted": 1}]');
+CREATE TABLE outcomes (item INTEGER PRIMARY KEY, pairs TEXT NOT NULL, rejections TEXT NOT NULL);
+INSERT INTO "outcomes" VALUES(2474589463412583159,'[{"id":"556738a3801647bb","skill":"Glossary","type":"my_glossary","messages":[{"role":"user","content":"A weir is a low wall across a river. It raises the water behind it, and lets the rest flow over its crest.\n\nWhat does the text say about weir?","tool_calls":[],"tool_call_id":null},{"role":"assistant","content":"A weir is a low wall built across a river.","tool_calls":[],"tool_call_id":null}],"tools":[],"final_answer":null,"evidence":[],"declined":false,"verdicts":[{"check":"quoted_from_passage","passed":true,"detail":"A weir is a low wall across a river."}],"lineage":{"seed_id":"12a820005f279daa","seed_hash":"df63cf3c0ccf2566","path":"texts/weir.txt","source":"texts/weir.txt","license":"CC0-1.0","flow":"my_glossary","content_id":null,"transformation":null,"instruction_id":null,"parent_id":null,"goal":null,"suggestion":null,"round":0,"asked":[{"agent":"picker","prompt":"434659f31699e5e5","request":"32b4852f2a25ad7a"},{"agent":"explainer","prompt":"e464092ea4fa2c6e","request":"398999fb7f4793a6"}],"claims":["022fe4a6e34a1cd0"]}}]','[]');
+INSERT INTO "outcomes" VALUES(4562167319947113007,'[]','[{"id":"","stage":"verify","reason":"not_quoted","detail":"lighter: A lighter is a ship.","text":"","response":"","lineage":{"seed_id":"b824d66c7b67360e","seed_hash":"b74c1a3ab670748d","path":"texts/lighter.txt","source":"texts/lighter.txt","license":"CC0-1.0","flow":"my_glossary","content_id":null,"transformation":null,"instruction_id":null,"parent_id":null,"goal":null,"suggestion":null,"round":0,"asked":[{"agent":"picker","prompt":"434659f31699e5e5","request":"2ac789d49f99d701"}],"claims":[]}}]');
+CREATE TABLE parked (
+    question TEXT PRIMARY KEY, place TEXT NOT NULL, body TEXT NOT NULL, call INTEGER NOT NULL, wave TEXT, answer TEXT);
+INSERT INTO "parked" VALUES('40adebb9d0697cfb-55399f90b15da9c6','some-model at https://api.openai.com/v1','{"model": "some-model", "messages": [{"role": "system", "content": "You explain terms from one sentence of a text, in one or two plain sentences, adding nothing that it does not say."}, {"role": "user", "content": "<term>Peat</term>\n<passage>\nPeat is soil made of plants that rotted slowly in wet ground.\n</passage>"}], "max_completion_tokens": 4096}',3,NULL,NULL);
+CREATE TABLE replies (
+    item INTEGER NOT NULL, key TEXT NOT NULL, agent TEXT NOT NULL, model TEXT NOT NULL, request TEXT NOT NULL,
+    reply TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL);
+INSERT INTO "replies" VALUES(4562167319947113007,'2ac789d49f99d701','picker','some-model (batch)','[{"role": "system", "content": "You pick the term of a passage that a glossary should explain.\n\nChoose a term that the passage says something definite about. Return it as `term`, and as `quote` the one sentence\nthat says most about it, copied exactly; the term stands in that sentence."}, {"role": "user", "content": "<passage>\nA lighter is a flat-bottomed barge that carries cargo between a ship and the shore. It has no engine of its own.\n</passage>", "source": "user"}]','["{\"term\": \"lighter\", \"quote\": \"A lighter is a ship.\"}", "stop", [0, 0], null]',0,0);
+INSERT INTO "replies" VALUES(4660640372696382715,'59b7caef0d1c1562','picker','some-model (batch)','[{"role": "system", "content": "You pick the term of a passage that a glossary should explain.\n\nChoose a term that the passage says something definite about. Return it as `term`, and as `quote` the one sentence\nthat says most about it, copied exactly; the term stands in that sentence."}, {"role": "user", "content": "<passage>\nPeat is soil made of plants that rotted slowly in wet ground. Dried, it was burnt as fuel for centuries.\n</passage>", "source": "user"}]','["{\"term\": \"Peat\", \"quote\": \"Peat is soil made of plants that rotted slowly in wet ground.\"}", "stop", [0, 0], null]',0,0);
+INSERT INTO "replies" VALUES(2474589463412583159,'32b4852f2a25ad7a','picker','some-model (batch)','[{"role": "system", "content": "You pick the term of a passage that a glossary should explain.\n\nChoose a term that the passage says something definite about. Return it as `term`, and as `quote` the one sentence\nthat says most about it, copied exactly; the term stands in that sentence."}, {"role": "user", "content": "<passage>\nA weir is a low wall across a river. It raises the water behind it, and lets the rest flow over its crest.\n</passage>", "source": "user"}]','["{\"term\": \"weir\", \"quote\": \"A weir is a low wall across a river.\"}", "stop", [0, 0], null]',0,0);
+INSERT INTO "replies" VALUES(2474589463412583159,'398999fb7f4793a6','explainer','some-model (batch)','[{"role": "system", "content": "You explain terms from one sentence of a text, in one or two plain sentences, adding nothing that it does not say."}, {"role": "user", "content": "<term>weir</term>\n<passage>\nA weir is a low wall across a river.\n</passage>", "source": "user"}]','["A weir is a low wall built across a river.", "stop", [0, 0], null]',0,0);
+CREATE TABLE seeds (id TEXT PRIMARY KEY, seed TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO "seeds" VALUES('12a820005f279daa','{"id":"12a820005f279daa","text":"A weir is a low wall across a river. It raises the water behind it, and lets the rest flow over its crest.","kind":"text","source":"texts/weir.txt","license":"CC0-1.0","meta":{"path":"texts/weir.txt"}}');
+INSERT INTO "seeds" VALUES('2dc1a514177af462','{"id":"2dc1a514177af462","text":"Peat is soil made of plants that rotted slowly in wet ground. Dried, it was burnt as fuel for centuries.","kind":"text","source":"texts/peat.txt","license":"CC0-1.0","meta":{"path":"texts/peat.txt"}}');
+INSERT INTO "seeds" VALUES('b824d66c7b67360e','{"id":"b824d66c7b67360e","text":"A lighter is a flat-bottomed barge that carries cargo between a ship and the shore. It has no engine of its own.","kind":"text","source":"texts/lighter.txt","license":"CC0-1.0","meta":{"path":"texts/lighter.txt"}}');
+CREATE TABLE waves (
+    id TEXT PRIMARY KEY, place TEXT NOT NULL, created REAL NOT NULL, questions INTEGER NOT NULL,
+    state TEXT NOT NULL, batch TEXT) WITHOUT ROWID;
+CREATE INDEX items_in_order ON items (position);
+CREATE UNIQUE INDEX replies_by_key ON replies (item, key);
+CREATE INDEX parked_by_wave ON parked (wave);
+COMMIT;
