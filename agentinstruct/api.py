@@ -74,7 +74,7 @@ def generate(
     flows: Iterable[str | Path],
     out: str | Path,
     *,
-    teacher: str | ChatCompletionClient | TeacherOptions = "offline",
+    teacher: str | ChatCompletionClient | TeacherOptions | None = None,
     **options: Any,
 ) -> Summary:
     """Turn seeds into a dataset of pairs in `out`, or resume doing so.
@@ -94,7 +94,7 @@ async def stream(
     flows: Iterable[str | Path],
     out: str | Path,
     *,
-    teacher: str | ChatCompletionClient | TeacherOptions = "offline",
+    teacher: str | ChatCompletionClient | TeacherOptions | None = None,
     **options: Any,
 ) -> AsyncIterator[Pair]:
     """Yield pairs as their items are finished, in no particular order, while the run in `out` is made.
@@ -133,7 +133,7 @@ def _sequence(seeds: Sources) -> Iterable[str | Path | Seed]:
     return [seeds] if isinstance(seeds, str | Path) else seeds
 
 
-def _teacher(teacher: str | ChatCompletionClient | TeacherOptions) -> TeacherOptions:
+def _teacher(teacher: str | ChatCompletionClient | TeacherOptions | None) -> TeacherOptions:
     return teacher if isinstance(teacher, TeacherOptions) else TeacherOptions(teacher=teacher)
 
 
@@ -142,7 +142,7 @@ def preview(
     flow: str | Path,
     *,
     index: int = 0,
-    teacher: str | ChatCompletionClient | TeacherOptions = "offline",
+    teacher: str | ChatCompletionClient | TeacherOptions | None = None,
     reading: ReadOptions | None = None,
     run_seed: int = 0,
 ) -> Tree:
@@ -173,7 +173,7 @@ def recorded(directory: str | Path, wanted: str) -> list[Tree]:
         if trees := recorded_trees(journal, wanted):
             return trees
     raise ConfigurationError(
-        f"{directory} knows no seed and no pair {wanted!r}: `agentinstruct journal {directory}` lists its seeds, and a "
+        f"{directory} has no seed and no pair {wanted!r}: `agentinstruct journal {directory}` lists its seeds, and a "
         "pair's id is the `id` of its row"
     )
 
@@ -196,7 +196,7 @@ def estimate(
     seeds: Sources,
     flows: Iterable[str | Path],
     *,
-    teacher: str | TeacherOptions = "offline",
+    teacher: str | TeacherOptions | None = None,
     reading: ReadOptions | None = None,
     limit: int | None = None,
     run_seed: int = 0,

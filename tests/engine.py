@@ -10,10 +10,22 @@ from pathlib import Path
 from typing import Any, ParamSpec, Unpack
 
 import pyarrow.parquet as pq
-from autogen_core.models import CreateResult, LLMMessage, ModelInfo, RequestUsage, SystemMessage, UserMessage
+from autogen_core.models import (
+    AssistantMessage,
+    CreateResult,
+    LLMMessage,
+    ModelInfo,
+    RequestUsage,
+    SystemMessage,
+    UserMessage,
+)
 from pydantic import JsonValue
 
-from agentinstruct import Seed
+from agentinstruct import ReadOptions, Seed, TeacherOptions, read_seeds
+from agentinstruct.api import complete
+from agentinstruct.flow import find_flows
+from agentinstruct.paths import SEEDS
+from agentinstruct.run import TeacherStack, preview_item
 from agentinstruct.teacher.layer import RequestOptions
 from agentinstruct.teacher.offline import answer
 from agentinstruct.teacher.offline.material import Material
@@ -95,13 +107,47 @@ def result(content: str, **fields: Any) -> CreateResult:
     return CreateResult(**{"finish_reason": "stop", "content": content, "usage": usage, "cached": False, **fields})
 
 
-def offline_answer(request: dict[str, Any]) -> str:
-    """Answer an OpenAI request as the offline teacher would in process."""
+def sample_answer(request: dict[str, Any]) -> str:
+    """Answer an OpenAI request by a shipped flow about a sample seed with its recorded reply.
+
+    What was never recorded is answered as the offline teacher would in process.
+    """
+    recorded = _sample_answers().get(json.dumps([[turn["role"], turn["content"]] for turn in request["messages"]]))
+    if recorded is not None:
+        return recorded
     said: dict[str, list[str]] = {"system": [], "user": [], "assistant": []}
     for turn in request["messages"]:
         said[turn["role"]].append(turn["content"])
     schema = request.get("response_format", {}).get("json_schema", {}).get("schema")
     return answer(Material.of("\n".join(said["system"]), "\n".join(said["user"])), schema)
+
+
+def sample_reply(question: Question) -> Reply:
+    """Answer in process as `sample_answer` does over HTTP."""
+    roles = {SystemMessage: "system", UserMessage: "user", AssistantMessage: "assistant"}
+    messages = [{"role": roles[type(each)], "content": each.content} for each in question.messages]
+    wanted = question.options.get("json_output")
+    schema = {"json_schema": {"schema": wanted.model_json_schema()}} if isinstance(wanted, type) else {}
+    return sample_answer({"messages": messages, "response_format": schema})
+
+
+@functools.cache
+def _sample_answers() -> dict[str, str]:
+    """Return the recorded replies by their questions' words: the shipped flows ask them again in memory."""
+    seeds = [seed for seed in read_seeds([str(SEEDS / "sample")], options=ReadOptions()) if isinstance(seed, Seed)]
+
+    async def replay() -> dict[str, str]:
+        stack = TeacherStack(TeacherOptions(teacher="recorded:sample"), spent={})
+        found = {}
+        for skill in find_flows(["reading_comprehension", "math_word_problems"]):
+            for seed in (seed for seed in seeds if seed.kind in skill.flow.kinds):
+                tree = await preview_item(seed, skill, stack)
+                for exchange in tree.exchanges.values():
+                    asked = [[turn["role"], turn["content"]] for turn in json.loads(exchange.request)]
+                    found[json.dumps(asked)] = json.loads(exchange.reply)[0]
+        return found
+
+    return complete(replay())
 
 
 def write_flow(folder: Path, files: Mapping[str, str]) -> Path:

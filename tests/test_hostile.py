@@ -90,7 +90,7 @@ def test_names_of_files_are_shown_without_what_a_terminal_would_obey(command: Co
     for name in (EVIL.replace("/", "") + ".txt", "two\nskipped a.txt: is fine.txt", "--flow.txt", "[bold].txt"):
         (folder / name).write_text("Too short.")
     (folder / "good.txt").write_text(PASSAGE)
-    said = command("generate", folder, "--flow", flow, "--out", tmp_path / "run")
+    said = command("generate", folder, "--flow", flow, "--out", tmp_path / "run", "-t", "offline")
     assert not OBEYED.search(said)
     assert "\\x1b]0;owned\\x07" in said
     assert said.count("\nskipped ") + said.startswith("skipped ") == 4
@@ -300,7 +300,7 @@ INJECTED = (
 def test_a_seed_that_speaks_the_prompts_own_language_is_only_text(tmp_path: Path, text: str) -> None:
     given = [Seed.of(text), Seed.of(f"{text} How many?", kind="math", meta={"answer": "14"})]
     flows = ["reading_comprehension", "math_word_problems"]
-    summary = agentinstruct.generate(given, flows, tmp_path / "run")
+    summary = agentinstruct.generate(given, flows, tmp_path / "run", teacher="offline")
     assert (summary.items, summary.failed) == (2, 0)
 
 
@@ -308,11 +308,14 @@ def test_material_of_openings_alone_is_taken_apart_in_one_go() -> None:
     assert Material.of("", "<a>" * 500_000 + "<b>yes</b>").text("b") == "yes"
 
 
+OFFLINE = agentinstruct.TeacherOptions(teacher="offline")
+
+
 def test_seeds_that_no_file_can_hold_are_passed_over(tmp_path: Path) -> None:
     skipped: list[Skipped] = []
     given = [Seed.of("\ud800" + PASSAGE), Seed.of("Two?", source="\udcff"), Seed.of("Three?")]
     options = agentinstruct.RunOptions(
-        seeds=given, flows=(write_flow(tmp_path / "echoing", ECHO),), out=tmp_path / "run"
+        seeds=given, flows=(write_flow(tmp_path / "echoing", ECHO),), out=tmp_path / "run", teacher=OFFLINE
     )
     summary = asyncio.run(agentinstruct.api.run(options, on_skip=skipped.append))
     assert (len(skipped), summary.items, summary.failed) == (2, 1, 0)
@@ -322,7 +325,9 @@ def test_ids_and_names_of_any_shape_touch_no_path(tmp_path: Path) -> None:
     names = ["../../owned", "/etc/passwd", "a\nb", "🌊" * 1000, "-rf", "CON", "", "x" * 4096, "'; DROP TABLE items;--"]
     given = [Seed.of(f"{PASSAGE} {place}", id=name, license=name) for place, name in enumerate(names)]
     before = set(tmp_path.rglob("*"))
-    summary = agentinstruct.generate(given, [write_flow(tmp_path / "echoing", ECHO)], tmp_path / "deep" / "run")
+    summary = agentinstruct.generate(
+        given, [write_flow(tmp_path / "echoing", ECHO)], tmp_path / "deep" / "run", teacher="offline"
+    )
     assert summary.done == len(names)
     after = {path.relative_to(tmp_path).parts[0] for path in set(tmp_path.rglob("*")) - before}
     assert after == {"deep", "echoing"}
@@ -335,7 +340,7 @@ def test_a_file_whose_name_is_no_text_is_read_like_any_other(tmp_path: Path, nam
     (folder / os.fsdecode(name)).write_text(PASSAGE)
     flow = write_flow(tmp_path / "a flow of wörds", ECHO)
     for number, source in enumerate((folder, folder / os.fsdecode(name))):
-        summary = agentinstruct.generate([source], [flow], tmp_path / f"run{number}")
+        summary = agentinstruct.generate([source], [flow], tmp_path / f"run{number}", teacher="offline")
         assert (summary.done, summary.failed) == (1, 0)
 
 
@@ -378,7 +383,7 @@ def test_a_link_in_a_run_directory_leads_to_no_damage(tmp_path: Path, name: str,
     (run / name).symlink_to(victim)
     (run / "manifest.json").write_text("{}")
     try:
-        agentinstruct.generate(seeds(PASSAGE), [write_flow(tmp_path / "echoing", ECHO)], run)
+        agentinstruct.generate(seeds(PASSAGE), [write_flow(tmp_path / "echoing", ECHO)], run, teacher="offline")
     except ConfigurationError as error:
         assert "is a link" in str(error)
     assert victim.read_text() == content
@@ -390,12 +395,12 @@ def test_a_linked_folder_in_a_run_directory_is_replaced_and_what_it_led_to_stays
     victim.mkdir()
     (victim / "precious.parquet").write_text("precious")
     run, flow = tmp_path / "run", write_flow(tmp_path / "echoing", ECHO)
-    agentinstruct.generate(seeds(PASSAGE), [flow], run)
+    agentinstruct.generate(seeds(PASSAGE), [flow], run, teacher="offline")
     if (run / name).exists():
         (run / name).rename(tmp_path / "aside")
     (run / name).symlink_to(victim)
     for _ in range(2):
-        assert agentinstruct.generate(seeds(PASSAGE), [flow], run).pairs == 1
+        assert agentinstruct.generate(seeds(PASSAGE), [flow], run, teacher="offline").pairs == 1
     assert len(pairs_of(run)) == 1
     assert [path.name for path in victim.iterdir()] == ["precious.parquet"]
 
@@ -562,7 +567,7 @@ def test_a_run_offline_opens_no_connection_and_no_pickle_though_proxies_are_set(
     code = f"""{GUARD}
 import agentinstruct
 problems = {str(SEEDS / "sample" / "word_problems.jsonl")!r}
-summary = agentinstruct.generate([problems], ["math_word_problems"], "run", limit=2)
+summary = agentinstruct.generate([problems], ["math_word_problems"], "run", limit=2, teacher="recorded:sample")
 assert summary.pairs
 print(opened)
 """
@@ -611,7 +616,7 @@ def test_a_journal_that_somebody_else_wrote_is_an_error_in_words(
     command: Command, tmp_path: Path, published: str
 ) -> None:
     flow = write_flow(tmp_path / "echoing", ECHO)
-    agentinstruct.generate(seeds(PASSAGE), [flow], tmp_path / "run")
+    agentinstruct.generate(seeds(PASSAGE), [flow], tmp_path / "run", teacher="offline")
     with sqlite3.connect(tmp_path / "run" / "journal.sqlite") as journal:
         journal.execute("UPDATE meta SET value=? WHERE name='published'", (published,))
     journal.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import offline_answer
+from tests.engine import sample_answer
 from tests.openai_server import OpenAIServer
 
 ROOT = Path(__file__).parent.parent
@@ -87,18 +87,20 @@ def _run(block: Block, checkout: Path, **more: str) -> None:
     assert done.returncode == 0, f"{block.text}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.language}-{block.info}-{block.text[:40].strip()}")
-def test_each_block_of_the_readme_does_what_it_says(block: Block, checkout: Path, openai_server: OpenAIServer) -> None:
-    if block.is_file:
-        path = checkout / block.info
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(block.text, encoding="utf-8")
-    elif block.info == "real-teacher":
-        openai_server.answer = offline_answer
-        _run(block, checkout, OPENAI_API_KEY="dummy", OPENAI_BASE_URL=openai_server.base_url)
-        assert openai_server.requests
-    elif block.language in ("bash", "python"):
-        _run(block, checkout)
+def test_the_blocks_of_the_readme_do_what_they_say_one_after_another(
+    checkout: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.answer = sample_answer
+    for block in BLOCKS:
+        if block.is_file:
+            path = checkout / block.info
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        elif block.info == "real-teacher":
+            _run(block, checkout, OPENAI_API_KEY="dummy", OPENAI_BASE_URL=openai_server.base_url)
+            assert openai_server.requests
+        elif block.language in ("bash", "python"):
+            _run(block, checkout)
 
 
 def test_the_readme_has_the_blocks_that_a_newcomer_needs() -> None:
@@ -115,7 +117,7 @@ def test_each_link_of_the_readme_leads_to_a_file(link: str) -> None:
     assert (ROOT / link).exists()
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "clean"])
+@pytest.mark.parametrize("target", ["demo", "test", "quick", "lint", "clean"])
 def test_the_makefile_has_the_targets_that_people_expect(target: str) -> None:
     assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)
 
@@ -125,7 +127,7 @@ def test_the_next_step_that_the_demo_prints_is_a_command_that_works(
 ) -> None:
     found = re.search(r'@echo "  \$\(BIN\)/(agentinstruct generate .*)"', MAKEFILE)
     assert found
-    openai_server.answer = offline_answer
+    openai_server.answer = sample_answer
     command = f"{found[1]} --limit 2".replace("runs/first", "runs/next")
     _run(Block("bash", "", command), checkout, OPENAI_API_KEY="dummy", OPENAI_BASE_URL=openai_server.base_url)
     assert openai_server.requests

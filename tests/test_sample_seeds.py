@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import runpy
@@ -18,10 +17,9 @@ from agentinstruct.readers import ReadOptions, read_seeds
 from agentinstruct.records import Seed
 
 SAMPLE = Path(__file__).resolve().parent.parent / "seeds" / "sample"
-LICENCES = {"CC0-1.0", "CC-PDM-1.0"}
+LICENCES = {"CC0-1.0"}
 ORIGINS = tomllib.loads((SAMPLE / "SOURCES.toml").read_text(encoding="utf-8"))["files"]
-PROSE = [origin["path"] for origin in ORIGINS if origin["kind"] in ("text", "textbook")]
-PASSAGES = [path for path in PROSE if not path.endswith(".csv")]
+PASSAGES = [origin["path"] for origin in ORIGINS if origin["kind"] in ("text", "textbook")]
 CODE = [origin["path"] for origin in ORIGINS if origin["kind"] == "code"]
 FULL_SENTENCE = re.compile(r"[.!?][\"')\]]*$")
 SPDX = re.compile(r"^(?://|#|--|/\*) SPDX-License-Identifier: (\S+)(?: \*/)?$")
@@ -32,7 +30,7 @@ def read(path: str) -> str:
 
 
 def words_of(path: str) -> list[str]:
-    return re.findall(r"\w+(?:['’.,-]\w+)*", re.sub(r"<(script|style)\b.*?</\1>|<[^>]+>", " ", read(path), flags=re.S))
+    return re.findall(r"\w+(?:['’.,-]\w+)*", read(path))
 
 
 def seeds() -> Iterator[Seed]:
@@ -43,7 +41,7 @@ def seeds() -> Iterator[Seed]:
 
 def test_every_file_is_listed_once_with_its_origin_and_every_origin_has_its_file() -> None:
     found = (path for path in SAMPLE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    there = {path.relative_to(SAMPLE).as_posix() for path in found} - {"SOURCES.toml"}
+    there = {path.relative_to(SAMPLE).as_posix() for path in found} - {"SOURCES.toml", "recording.jsonl"}
     listed = Counter(origin["path"] for origin in ORIGINS)
     assert set(listed) == there
     assert max(listed.values()) == 1
@@ -74,28 +72,20 @@ def test_the_readers_take_every_file_and_keep_licence_and_title() -> None:
         assert seed.kind == "math" or seed.meta["title"]
     assert seen == set(by_path)
     kinds = Counter(seed.kind for seed in read_here)
-    assert kinds["text"] + kinds["textbook"] >= 45
+    assert kinds["text"] >= 9 and kinds["textbook"] >= 1
     assert kinds["code"] >= 12
-    assert kinds["math"] == 40
-
-
-def test_what_the_readers_take_from_web_pages_holds_no_menu_and_no_script() -> None:
-    pages = [seed for seed in seeds() if str(seed.meta["path"]).endswith(".html")]
-    assert len(pages) == 2
-    for page in pages:
-        assert not re.search(r"localStorage|querySelector|Contact|Knots", page.text)
-        assert FULL_SENTENCE.search(page.text.strip())
+    assert kinds["math"] == 6
 
 
 @pytest.mark.parametrize("path", PASSAGES)
 def test_a_passage_is_long_enough_to_ask_about_and_short_enough_to_read(path: str) -> None:
-    assert 180 <= len(words_of(path)) <= 500
+    assert 80 <= len(words_of(path)) <= 220
 
 
-@pytest.mark.parametrize("path", [path for path in PASSAGES if not path.endswith(".html")])
+@pytest.mark.parametrize("path", [path for path in PASSAGES if path != "texts/ferry_times.txt"])  # a timetable
 def test_a_passage_ends_in_a_full_sentence_and_so_do_its_paragraphs(path: str) -> None:
     text = read(path)
-    assert FULL_SENTENCE.search(text.strip()) or text.strip().endswith("Marta Halloran")  # a letter ends in a name
+    assert FULL_SENTENCE.search(text.strip())
     for paragraph in re.split(r"\n\s*\n", text):
         if len(paragraph.split()) > 15 and not paragraph.lstrip().startswith("|"):
             assert re.search(r"[.!?:;,][\"')\]]*\s*$", paragraph), paragraph
@@ -129,21 +119,9 @@ def test_python_samples_document_themselves_and_their_demonstrations_run(
     assert capsys.readouterr().out
 
 
-def test_the_notes_have_their_columns_filled_in() -> None:
-    with (SAMPLE / "texts" / "short_notes.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) >= 5
-    for row in rows:
-        assert list(row) == ["title", "text", "license", "source"]
-        assert row["license"] in LICENCES
-        assert row["title"] and row["source"]
-        assert 60 <= len(row["text"].split()) <= 120
-        assert FULL_SENTENCE.search(row["text"])
-
-
 def test_the_word_problems_parse_and_have_one_number_for_an_answer() -> None:
     rows = [json.loads(line) for line in read("word_problems.jsonl").splitlines()]
-    assert len({row["id"] for row in rows}) == len(rows) == 40
+    assert len({row["id"] for row in rows}) == len(rows) == 6
     assert len({row["problem"] for row in rows}) == len(rows)
     for row in rows:
         assert row["license"] in LICENCES

@@ -78,7 +78,9 @@ def test_the_installed_wheel_lists_its_flows_and_generates(installed: Path, tmp_
 
     assert f"folder: {installed}" in run("flows", "show", "reading_comprehension")
     seeds = installed / "agentinstruct" / "seeds" / "sample"
-    said = run("generate", str(seeds / "word_problems.jsonl"), "-f", "math_word_problems", "--limit", "2", "-o", "run")
-    assert "2 = 2 done + 0 failed + 0 pending" in said
+    said = run(
+        "generate", str(seeds / "word_problems.jsonl"), "-f", "math_word_problems", "-t", "recorded:sample", "-o", "run"
+    )
+    assert "6 = 6 done + 0 failed + 0 pending" in said
     run("flows", "new", "my_skill")
-    assert "✓ pair" in run("preview", str(seeds / "texts"), "-f", "my_skill")
+    assert "✓ pair" in run("preview", str(seeds / "texts"), "-f", "my_skill", "-t", "offline")

@@ -49,7 +49,7 @@ def read_line(raw: bytes | str) -> Line:
         case {"custom_id": str()}:
             raise ValueError('it has neither a "response" with "status_code" and "body", nor a "content"')
         case _:
-            raise ValueError('it is no object with a "custom_id"')
+            raise ValueError('it is not an object with a "custom_id"')
 
 
 def read_answer(answer: str) -> tuple[int, object, str]:

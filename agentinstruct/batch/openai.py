@@ -196,13 +196,13 @@ class OpenAIBatches:
             return TeacherUnavailable(f"the connection to {shown} failed: {self._endpoint.scrub(told)[:300]}")
         if error.status_code == 404 and missing and missing.startswith("batch "):
             return TeacherRefused(
-                f"{shown} knows no {missing}: it was made with another key, or is deleted; set the key it was made with"
+                f"{shown} does not know {missing}: it was made with another key, which is then needed, or is deleted"
             )
         if error.status_code == 404 and missing:
             return Lost(f"{shown} has no {missing} any more")
         if error.status_code in _NO_BATCHES:
             return ConfigurationError(
-                f"{shown} has no batch API (it answers {error.status_code}): leave --batch away, "
+                f"{shown} has no batch API (it answers {error.status_code}): leave out --batch, "
                 "or give --batch export and have the questions answered elsewhere"
             )
         said = error.body if error.body is not None else error.response.text

@@ -29,8 +29,8 @@ class BatchOptions:
         if self.via not in ("openai", "export"):
             raise ConfigurationError(f"no way to ask by batch is called {self.via!r}: there are openai and export")
         if not 1 <= self.size <= MOST_QUESTIONS:
-            raise ConfigurationError(f"a wave of {self.size} questions cannot be: give 1 to {MOST_QUESTIONS}")
+            raise ConfigurationError(f"a wave holds 1 to {MOST_QUESTIONS} questions, not {self.size}")
         if not 1 <= self.bytes <= MOST_BYTES:
-            raise ConfigurationError(f"a wave of {self.bytes} bytes cannot be: give 1 to {MOST_BYTES}")
+            raise ConfigurationError(f"a wave holds 1 to {MOST_BYTES} bytes, not {self.bytes}")
         if self.poll <= 0:
-            raise ConfigurationError(f"a batch cannot be looked at every {self.poll:g} seconds: give more than 0")
+            raise ConfigurationError(f"the time between looks at a batch must be over 0 seconds, not {self.poll:g}")

@@ -13,7 +13,7 @@ import typer
 
 from agentinstruct.cli import batch, evaluating, flows, training
 from agentinstruct.cli.exits import exit_code, sentence
-from agentinstruct.cli.looking import estimate, export, journal, preview
+from agentinstruct.cli.looking import estimate, export, journal, preview, show
 from agentinstruct.cli.making import generate, record, recover, status
 from agentinstruct.errors import AgentInstructError
 from agentinstruct.view.words import printable
@@ -25,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _verb in (generate, status, record, recover, journal, preview, estimate, export):
+for _verb in (generate, status, record, recover, journal, preview, estimate, show, export):
     app.command()(_verb)
 app.add_typer(flows.app)
 app.add_typer(batch.app)

@@ -51,7 +51,7 @@ def on_maths(
         model,
         control,
         out,
-        served=_asked("offline", model_url, concurrency, None),
+        served=_asked(None, model_url, concurrency, None),
         judge=_asked(teacher, base_url, concurrency, budget) if teacher else None,
         limit=limit,
         max_new_tokens=max_new_tokens,
@@ -107,7 +107,7 @@ def on_orca_bench(
         model,
         control,
         out,
-        served=_asked("offline", model_url, concurrency, None),
+        served=_asked(None, model_url, concurrency, None),
         judge=_asked(teacher, base_url, concurrency, budget),
         limit=limit,
         max_new_tokens=max_new_tokens,
@@ -134,7 +134,7 @@ def by_harness(
     _show(out)
 
 
-def _asked(teacher: str, base_url: str | None, concurrency: int, budget: float | None) -> TeacherOptions:
+def _asked(teacher: str | None, base_url: str | None, concurrency: int, budget: float | None) -> TeacherOptions:
     from agentinstruct.teacher.options import TeacherOptions
 
     return TeacherOptions(teacher=teacher, base_url=base_url, concurrency=concurrency, budget=budget)

@@ -21,7 +21,7 @@ Flow = Annotated[str, typer.Option("--flow", "-f", help="A flow's name or folder
 Flows = Annotated[list[str], typer.Option("--flow", "-f", help="A flow's name or folder; may be given again.")]
 Directory = Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]
 Teacher = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--teacher",
         "-t",

@@ -68,7 +68,8 @@ def new_flow(
     made = authoring.new_flow(name, folder)
     sample = paths.SEEDS / "sample" / "texts"
     shown = made if made.is_absolute() else f"./{made}"
-    print(f"made {made}; try it:\n  agentinstruct preview {quote(str(sample))} --flow {quote(str(shown))}")
+    words = f"{quote(str(sample))} --flow {quote(str(shown))} --teacher offline"
+    print(f"made {made}; try its code with placeholders for answers:\n  agentinstruct preview {words}")
 
 
 @app.command("export")

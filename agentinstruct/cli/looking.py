@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from agentinstruct.cli import flags
+from agentinstruct.errors import ConfigurationError
 from agentinstruct.view.words import printable_json, printable_line
 
 
@@ -17,7 +18,7 @@ def preview(
     flow: flags.Flow,
     index: Annotated[int, typer.Option(min=0, help="Which seed, counting those the flow takes from 0.")] = 0,
     full: Annotated[bool, typer.Option("--full", help="Show texts whole.")] = False,
-    teacher: flags.Teacher = "offline",
+    teacher: flags.Teacher = None,
     base_url: flags.BaseUrl = None,
     seed: flags.RunSeed = 0,
     seed_tokens: flags.SeedTokens = 1000,
@@ -77,7 +78,7 @@ def journal(
 def estimate(
     seeds: flags.Seeds,
     flow: flags.Flows,
-    teacher: flags.Teacher = "offline",
+    teacher: flags.Teacher = None,
     concurrency: flags.Concurrency = 64,
     rpm: flags.Rpm = None,
     tpm: flags.Tpm = None,
@@ -122,6 +123,34 @@ def estimate(
         print(json.dumps(view.as_json(found)))
     else:
         view.show(found)
+
+
+def show(
+    run: flags.Directory,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="KEY=VALUE: pairs of one type, transformation, goal, round, declined or flow."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many pairs, drawn at random.")] = 3,
+    seed: Annotated[int, typer.Option("--seed", help="Decides the draw.")] = 0,
+) -> None:
+    """Print some of a run's pairs to read."""
+    from agentinstruct.dataset import read_pairs
+    from agentinstruct.view import pairs as view
+
+    wanted = dict(_key_and_value(each) for each in only or [])
+    rows = view.chosen(read_pairs(run), wanted, limit, seed)
+    for row in rows:
+        print("\n".join(view.lines(row)))
+    if not rows:
+        print(printable_line(f"no pair of {run} fits"))
+
+
+def _key_and_value(given: str) -> tuple[str, str]:
+    key, equals, value = given.partition("=")
+    if not equals:
+        raise ConfigurationError(f"--only takes KEY=VALUE, such as goal=harder, not {given!r}")
+    return key, value
 
 
 def export(

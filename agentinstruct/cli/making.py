@@ -36,7 +36,7 @@ def generate(
     seeds: flags.Seeds,
     flow: flags.Flows,
     out: Annotated[Path, typer.Option("--out", "-o", help="The run's directory; the same one resumes the run.")],
-    teacher: flags.Teacher = "offline",
+    teacher: flags.Teacher = None,
     base_url: flags.BaseUrl = None,
     role: flags.Roles = None,
     temperature: flags.Temperature = None,
@@ -135,6 +135,8 @@ async def _generate(options: RunOptions, events: Events) -> Summary:
         def watch(run: Run) -> None:
             handlers.enter_context(_stopping(run, console))  # before the first question
             runs.append(run)
+            for notice in run.stack.notices():
+                _say(console, notice)
             events.started(run, options)
 
         def on_skip(skipped: Skipped) -> None:
@@ -179,7 +181,7 @@ def _stopping(run: Run, console: Console) -> Iterator[None]:
 
     def let_finish() -> None:
         run.stop()
-        told = "calls in flight are let finish; once more leaves at once"
+        told = "waiting for the calls in flight; press Ctrl-C again to leave at once"
         console.print(f"stopping: {'batches that are out go on at the provider' if run.waves else told}")
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -30,10 +30,12 @@ def render_card(
     run_seed: int,
     authors: Mapping[str, int],
     recordings: Sequence[tuple[str, str]] = (),
+    notices: Sequence[str] = (),
 ) -> str:
     """Return the card's Markdown. What comes from seeds is cleaned of Markdown and HTML before it goes in.
 
     `authors` counts the replies by who gave them; `recordings` are name and note of those that were replayed.
+    `notices` are warnings about the teachers.
     """
     names = [skill.flow.skill for skill in skills]
     return fill_card(
@@ -48,7 +50,7 @@ def render_card(
         licenses=counts.by_license.most_common(),
         unknown=counts.by_license["unknown"],
         teachers=[(role, Ready(_described(identity))) for role, identity in teachers.items()],
-        offline=any(identity.get("client") == "offline" for identity in teachers.values()),
+        notices=list(notices),
         run_seed=run_seed,
         authors=sorted(authors.items(), key=lambda each: (-each[1], each[0])),
         recordings=list(recordings),

@@ -73,7 +73,7 @@ def read_benchmark(given: str, *, limit: int | None = None) -> Benchmark:
     """
     name, equals, source = given.partition("=")
     if not equals or not source or not _NAME.fullmatch(name):
-        raise ConfigurationError(f"{given!r} is no benchmark: give NAME=FILE or NAME=hf:DATASET, as gsm8k=test.jsonl")
+        raise ConfigurationError(f"{given!r} is not a benchmark: give NAME=FILE or NAME=hf:DATASET")
     items: list[Item] = []
     for where, row in read_rows(source):
         if len(items) == limit:

@@ -149,7 +149,7 @@ def _read_item(line: str, where: str) -> BenchItem:
         return BenchItem(**{name: _text(held[name]) for name in BenchItem.__dataclass_fields__})
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         told = f"{type(error).__name__}: {error}"
-        raise ConfigurationError(f"{where}: is no item of Orca-Bench ({told}); make the file anew") from error
+        raise ConfigurationError(f"{where}: is not an Orca-Bench item ({told}); make the file anew") from error
 
 
 def _text(value: Any) -> str:

@@ -56,7 +56,7 @@ class Means:
 def wilson(successes: int, n: int) -> Estimate:
     """Return a share with Wilson's score interval, which keeps within 0 and 1 and has a width at 0 and at n, too."""
     if not 0 <= successes <= n or n == 0:
-        raise ValueError(f"{successes} of {n} is no share")
+        raise ValueError(f"{successes} of {n} is not a share")
     share, spread = successes / n, _Z * _Z / n
     centre = (share + spread / 2) / (1 + spread)
     half = _Z * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
@@ -100,7 +100,7 @@ def tango_statistic(gained: int, lost: int, n: int, difference: float) -> float:
     linear = (2 * n - gained + lost) * difference - gained - lost
     constant = -lost * difference * (1 - difference)
     root = math.sqrt(max(0.0, linear * linear - 8 * n * constant))
-    # the likeliest share of items lost if the difference were this; the other root of the quadratic is no share
+    # the likeliest share of items lost if the difference were this; the other root of the quadratic is not a share
     losing = (root - linear) / (4 * n)
     variance = n * (2 * losing + difference * (1 - difference))
     distance = gained - lost - n * difference

@@ -38,14 +38,14 @@ def read_rows(source: str) -> Iterator[tuple[str, Row]]:
 def _checked(where: str, row: Any) -> tuple[str, Row]:
     if isinstance(row, dict):
         return where, row
-    raise ConfigurationError(f"{where}: {row if isinstance(row, Unreadable) else 'is no object with columns'}")
+    raise ConfigurationError(f"{where}: {row if isinstance(row, Unreadable) else 'is not an object with columns'}")
 
 
 def _dataset_rows(source: str) -> Iterator[tuple[str, Row]]:
     name, *rest = source.removeprefix("hf:").split(":")
     if not name or len(rest) > 2:
         raise ConfigurationError(
-            f"{source!r} is no dataset: give hf:DATASET, hf:DATASET:CONFIG or hf:DATASET:CONFIG:SPLIT"
+            f"{source!r} is not a dataset: give hf:DATASET, hf:DATASET:CONFIG or hf:DATASET:CONFIG:SPLIT"
         )
     config, split = [*rest, "", ""][:2]
     _, rows = read_dataset(name, ReadOptions(config=config or None, split=split or "test"))

@@ -79,7 +79,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        raise ConfigurationError(f"{directory} is no run: it has no manifest.json") from error
+        raise ConfigurationError(f"{directory} is not a run: it has no manifest.json") from error
     except (ValueError, TypeError, RecursionError) as error:
         raise ConfigurationError(
             f"{path} is damaged: {error}; run `agentinstruct generate` again to rewrite it"

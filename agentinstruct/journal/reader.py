@@ -179,7 +179,7 @@ def look_into(path: Path) -> Iterator[JournalReader]:
 
 def unreadable(path: Path, error: Exception) -> ConfigurationError:
     """Return the error of a file that is no journal, or not any more."""
-    return damaged(path, "is no readable journal", error)
+    return damaged(path, "is not a readable journal", error)
 
 
 def damaged(path: Path, what: str, error: Exception) -> ConfigurationError:

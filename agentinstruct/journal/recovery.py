@@ -34,7 +34,7 @@ async def recover(directory: Path) -> tuple[int, Path]:
     """
     path = directory / "journal.sqlite"
     if not path.exists():
-        raise ConfigurationError(f"{directory} is no run: it has no journal.sqlite")
+        raise ConfigurationError(f"{directory} is not a run: it has no journal.sqlite")
     with locked(directory):
         fresh = directory / ".recovered.sqlite"
         _remove(fresh)

@@ -26,7 +26,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x9f\u200b\ufeff]")
 
 
 def decode(data: bytes, declared: str = "") -> str:
-    """Return `data` as text; `declared` is an encoding the file names itself. Raises `Unreadable` if it is no text."""
+    """Return `data` as text; `declared` is an encoding the file names itself. Raises `Unreadable` if it is not text."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _strictly(data, encoding)

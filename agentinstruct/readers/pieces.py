@@ -22,7 +22,7 @@ def seeds_of(document: Document, origin: Origin, options: ReadOptions) -> Iterat
     """Yield the pieces of one document, each with the place a person would look it up at."""
     kind = document.kind
     if kind == "math" and "answer" not in document.meta:
-        raise Unreadable("is no problem with an answer: math seeds are rows with an answer column")
+        raise Unreadable("is not a problem with an answer: math seeds are rows with an answer column")
     text = tidy(document.text, empty_lines=2 if kind == "code" else 1)
     pieces = _pieces(text, document, options)
     if not pieces:

@@ -19,7 +19,7 @@ from agentinstruct.readers.pieces import seeds_of
 from agentinstruct.readers.prose import read_markdown, read_text
 from agentinstruct.readers.restructured import read_rst
 from agentinstruct.readers.rows import document_of, find_text_column
-from agentinstruct.readers.walk import SOURCES_NAME, Found, find_files
+from agentinstruct.readers.walk import RECORDING_NAME, SOURCES_NAME, Found, find_files
 from agentinstruct.readers.webpage import read_html
 from agentinstruct.records import Seed
 
@@ -90,7 +90,7 @@ def _read_found(
             yield entry
             continue
         path, root = entry
-        if path.name == SOURCES_NAME:
+        if path.name in (SOURCES_NAME, RECORDING_NAME):
             continue
         try:
             origin = origins.of(path, root)

@@ -21,7 +21,8 @@ _LOCKS = re.compile(
     r"(?:dev-|test-)?requirements.*\.txt|constraints.*\.txt)$",
     re.IGNORECASE,
 )
-SOURCES_NAME = "SOURCES.toml"
+SOURCES_NAME, RECORDING_NAME = "SOURCES.toml", "recording.jsonl"
+"""Files that lie beside seeds and are none: where the seeds come from, and what a teacher once answered to them."""
 
 Found = tuple[Path, Path]
 """A file, and the folder at which its `SOURCES.toml` files begin to count."""

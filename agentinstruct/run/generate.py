@@ -21,6 +21,7 @@ from agentinstruct.run.spending import accounted
 from agentinstruct.run.summary import Summary, keep_counts, summarise
 from agentinstruct.run.teachers import TeacherStack
 from agentinstruct.teacher import TeacherOptions, allow_connections
+from agentinstruct.teacher.spec import WAYS
 from agentinstruct.telemetry import AUTOGEN, UNWATCHED, Span, only_asked_for
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ async def run(
     before anything is asked; what goes wrong later is in the summary.
     """
     skills = find_flows(options.flows)
+    _check_teacher(skills, options.teacher)
     _check_roles(skills, options.teacher)
     _allow_connections(options.teacher)
     with (
@@ -101,6 +103,12 @@ def _tell(span: Span, summary: Summary) -> None:
     span.note(**states, pairs=summary.pairs, rejections=sum(summary.rejections.values()), calls=summary.calls)
     if summary.stopped:
         span.fail(summary.stopped)
+
+
+def _check_teacher(skills: tuple[Skill, ...], teacher: TeacherOptions) -> None:
+    """Stop before anything is made where a flow has agents and nobody is named for them to ask."""
+    if teacher.teacher is None and any(list(skill.prompts) for skill in skills):
+        raise ConfigurationError(f"no teacher is named: {WAYS}")
 
 
 def _check_roles(skills: tuple[Skill, ...], teacher: TeacherOptions) -> None:

@@ -65,6 +65,12 @@ def write_card(
         authors[author_of(model)] += replies
     recordings = [(path.name, recording.header.note) for path, recording in stack.recordings.items()]
     card = render_card(
-        skills, stack.identities(), counts, run_seed=options.run_seed, authors=authors, recordings=recordings
+        skills,
+        stack.identities(),
+        counts,
+        run_seed=options.run_seed,
+        authors=authors,
+        recordings=recordings,
+        notices=stack.notices(),
     )
     replace(options.out / "README.md", card)

@@ -40,7 +40,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         capped = self.teacher.budget is not None or self.teacher.budget_tokens is not None
         if capped and (batching := self.batching) and batching.via == "export":
-            raise ConfigurationError("a budget cannot hold for questions that are sent elsewhere: leave it away")
+            raise ConfigurationError("a budget cannot hold for questions that are sent elsewhere: leave it out")
 
     @property
     def batching(self) -> BatchOptions | None:

@@ -29,7 +29,7 @@ from agentinstruct.teacher.elsewhere import Elsewhere
 from agentinstruct.teacher.recorded import RECORDED, RecordedTeacher, Unrecorded, identity_in, recording_path
 from agentinstruct.teacher.recording import Recording
 
-Spec = str | ChatCompletionClient
+Spec = str | ChatCompletionClient | None
 
 
 _HEEDING = ("openai:", "azure:", "elsewhere:")
@@ -74,6 +74,7 @@ class TeacherStack:
         self._switch = Switch()
         self._most_failing = options.max_error_rate
         self.ledger = self._open_ledger(options, spent)
+        self._clients: list[ChatCompletionClient] = []
         self._recordings: dict[Path, Recording] = {}
         self.lacking: Counter[str] = Counter()
         """Questions, by agent, that a recording had no answer to and that nobody else was there to be asked."""
@@ -123,6 +124,7 @@ class TeacherStack:
             concurrency=options.concurrency,
             keyless=self._keyless,
         )
+        self._clients.append(client)
         return self._live(role, client, options) if self._batcher is None else self._park(client, self._batcher)
 
     def _replay(self, recording: Recording, role: str) -> ChatCompletionClient:
@@ -167,6 +169,10 @@ class TeacherStack:
     def identities(self) -> dict[str, dict[str, JsonValue]]:
         """Return what decides each role's answers; it holds no key."""
         return {role: identity_of(teacher) for role, teacher in self.teachers.items()}
+
+    def notices(self) -> list[str]:
+        """Return what a person should know of the teachers before they use the data."""
+        return list(dict.fromkeys(notice for client in self._clients if (notice := getattr(client, "notice", ""))))
 
     def states(self) -> dict[str, State]:
         """Return how each role's teacher is doing, where it is asked live."""

@@ -27,6 +27,8 @@ class Client(ChatCompletionClient):
     """A client that answers in one piece, and counts the tokens of its answers with `count`."""
 
     component_type = "model"
+    notice = ""
+    """What a person should know before they use what it says, if there is anything."""
 
     def __init__(self) -> None:
         self._usage = RequestUsage(prompt_tokens=0, completion_tokens=0)

@@ -41,8 +41,8 @@ def failure_of(
         308: moved,
         401: f"{endpoint} does not accept the key in {key_variable}: check that variable",
         403: f"the key in {key_variable} may not use {model!r} at {endpoint}: check its rights or take another model",
-        404: f"{endpoint} knows no model {model!r}, or is not an OpenAI-compatible base URL (most end in /v1): "
-        "check the model's name and --base-url",
+        404: f"{endpoint} does not know the model {model!r}, or is not an OpenAI-compatible base URL (most end in "
+        "/v1): check the model's name and --base-url",
     }
     default = f"{endpoint} refuses the request for {model!r} with status {status}: check the model and its settings"
     return TeacherRefused(f"{cure.get(status, default)}{said}")

@@ -22,7 +22,7 @@ class TeacherOptions:
     teacher's last 50 calls failed after all attempts, and more than ten items with them; at 1 it never does.
     """
 
-    teacher: str | ChatCompletionClient = "offline"
+    teacher: str | ChatCompletionClient | None = None
     roles: Mapping[str, str | ChatCompletionClient] = field(default_factory=dict)
     base_url: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
@@ -36,8 +36,8 @@ class TeacherOptions:
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
-            raise ConfigurationError(f"a concurrency of {self.concurrency} would ask nothing: give 1 or more")
+            raise ConfigurationError(f"concurrency must be at least 1, not {self.concurrency}")
         if not 0 < self.max_error_rate <= 1:
             raise ConfigurationError(
-                f"a max_error_rate of {self.max_error_rate:g} is none: give a share over 0, such as 0.5; 1 never stops"
+                f"max_error_rate must be over 0 and at most 1 (1 never stops), not {self.max_error_rate:g}"
             )

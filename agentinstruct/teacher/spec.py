@@ -1,19 +1,30 @@
-"""Opening a teacher from what a person writes: `offline`, `openai:MODEL`, `azure:DEPLOYMENT`, or a component file."""
+"""Opening a teacher from what a person writes, such as `openai:MODEL` or an AutoGen component file."""
 
 from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
-from autogen_core.models import ChatCompletionClient
+from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
 from pydantic import ValidationError
 
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.teacher.elsewhere import Elsewhere
 from agentinstruct.teacher.failures import without_keys
+from agentinstruct.teacher.layer import RequestOptions
 
+WAYS = (
+    "give --teacher openai:MODEL (its key in OPENAI_API_KEY, or --base-url for a server of your own), "
+    "azure:DEPLOYMENT, gguf:FILE (a model file, in process; gguf:smollm2 is a small one from a package), "
+    "recorded:FILE (a run's recorded replies; recorded:sample has those to seeds/sample), elsewhere:NAME (with "
+    "--batch export), or an AutoGen component file ending in .json; --teacher offline fills in placeholders, to try "
+    "out a flow's code"
+)
+"""What a person may write to name a teacher."""
 AZURE_API_VERSION = "2024-10-21"
 
 
@@ -28,7 +39,7 @@ class Sampling:
 
 
 def open_client(
-    spec: str | ChatCompletionClient,
+    spec: str | ChatCompletionClient | None,
     *,
     base_url: str | None = None,
     sampling: Sampling | None = None,
@@ -42,6 +53,8 @@ def open_client(
     """
     if isinstance(spec, ChatCompletionClient):
         return spec
+    if spec is None:
+        return NoTeacher({"client": "none", "model": "none"})
     sampling = sampling or Sampling()
     kind, _, name = spec.partition(":")
     if kind in ("openai", "azure") and name:
@@ -68,10 +81,15 @@ def open_client(
         return OfflineTeacher()
     if spec.endswith(".json"):
         return _load_component(Path(spec))
-    raise ConfigurationError(
-        f"no teacher {spec!r}: give offline, openai:MODEL (with --base-url for any compatible server), "
-        "azure:DEPLOYMENT, or an AutoGen component file ending in .json"
-    )
+    raise ConfigurationError(f"no teacher {spec!r}: {WAYS}")
+
+
+class NoTeacher(Elsewhere):
+    """Stands where no teacher was named, for flows that ask nothing."""
+
+    async def create(self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]) -> CreateResult:
+        """Raise `ConfigurationError` with the ways to name one."""
+        raise ConfigurationError(f"no teacher is named: {WAYS}")
 
 
 def _load_component(path: Path) -> ChatCompletionClient:
@@ -87,7 +105,9 @@ def _load_component(path: Path) -> ChatCompletionClient:
         return ChatCompletionClient.load_component(config)
     except Exception as error:  # AutoGen imports and runs what the file names, so anything may come out
         told = _without_input(error)
-    raise ConfigurationError(f"{path} is no AutoGen model client: {told}")  # outside: the error may hold the file's key
+    raise ConfigurationError(
+        f"{path} is not an AutoGen model client: {told}"
+    )  # outside: the error may hold the file's key
 
 
 def _without_input(error: Exception) -> str:

@@ -116,7 +116,7 @@ def result_of(reply: object) -> CreateResult:
     text = "" if (content := message.get("content")) is None else content
     calls = _calls(message.get("tool_calls"))
     if not isinstance(text, str):
-        raise TeacherUnavailable(f"the teacher's reply is no text: {_shortened(text)}")
+        raise TeacherUnavailable(f"the teacher's reply is not text: {_shortened(text)}")
     thought = message.get("reasoning_content") or (text if calls else None)
     return CreateResult(
         # a call that was cut off is not one to execute: `length` stays visible

@@ -28,10 +28,20 @@ def show(estimate: Estimate) -> None:
     console.print(table)
     cost = "unknown: no price for this model" if estimate.dollars is None else f"${estimate.dollars:,.2f}"
     console.print(f"cost {cost}; time about {_duration(estimate.seconds)}")
+    if recorded := [flow.flow for flow in estimate.flows if flow.recorded]:
+        console.print(
+            f"{', '.join(recorded)}: measured on recorded replies of a strong model to the sample seeds; longer "
+            "seeds take more tokens.",
+            style="dim",
+        )
+    if others := [flow.flow for flow in estimate.flows if not flow.recorded]:
+        console.print(
+            f"{escape(printable_line(', '.join(others)))}: tried with the offline teacher, whose placeholders take a "
+            "flow's checks less far than a model's replies: expect more.",
+            style="dim",
+        )
     console.print(
-        "Tried on a few seeds with the offline teacher, which declines much that a model would do: expect more. "
-        f"Tokens are four characters each; a hosted call is taken to last {SECONDS_PER_CALL:g} s.",
-        style="dim",
+        f"Tokens are four characters each; a hosted call is taken to last {SECONDS_PER_CALL:g} s.", style="dim"
     )
 
 

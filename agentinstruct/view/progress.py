@@ -82,7 +82,7 @@ def _unusual(run: Run) -> list[tuple[str, str]]:
         if (unusual := state.unusual())
     ]
     if run.stopped:
-        told.append(("stopping", f"{sum(state.in_flight for state in states.values())} calls in flight are let finish"))
+        told.append(("stopping", f"{sum(state.in_flight for state in states.values())} calls in flight are waited for"))
     elif not run.progress.running and not run.progress.all_read:
         told.append(("seeds", "being read"))
     return [(who, printable_line(what)) for who, what in told]

@@ -19,7 +19,7 @@ flow = Flow(
     skill="Reading Comprehension",
     kinds=("text", "textbook"),
     transform=OneOf("transform/*", identity),
-    instruct=PerType("question_types.toml", "question_writer", draw=12, each=2),
+    instruct=PerType("question_types.toml", "question_writer", draw=4, each=1),
     refine=SuggesterEditor("refine/suggester", "refine/editor", goals="refine_goals.toml"),
     rounds=1,
     respond=Responder("responder", returns=GroundedAnswer),

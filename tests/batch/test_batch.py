@@ -31,7 +31,7 @@ from tests.batching import (
     words_for,
     write_seeds,
 )
-from tests.engine import dataset_bytes, offline_answer, pairs_of, rejected_of, write_flow
+from tests.engine import dataset_bytes, pairs_of, rejected_of, sample_answer, write_flow
 from tests.openai_server import Fault, OpenAIServer
 
 ALL = ITEMS * STEPS
@@ -216,7 +216,7 @@ def test_questions_side_by_side_share_a_batch(server: OpenAIServer, stories: Pat
 def test_shipped_flows_give_in_batches_what_they_give_live(
     server: OpenAIServer, tmp_path: Path, flow: str, source: str, limit: int
 ) -> None:
-    server.answer = offline_answer
+    server.answer = sample_answer
     seeds = SEEDS / "sample" / source
     run_live(server, seeds, flow, tmp_path / "live", limit=limit)
     asked = len(server.arrivals)

@@ -195,9 +195,9 @@ def test_a_line_that_is_no_answer_is_named_and_what_was_before_it_is_kept(
 def test_a_file_or_a_run_that_is_not_there_is_told(
     server: OpenAIServer, stories: Path, chain: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigurationError, match="is no run"):
+    with pytest.raises(ConfigurationError, match="is not a run"):
         import_answers(tmp_path, [])
-    with pytest.raises(ConfigurationError, match="is no run"):
+    with pytest.raises(ConfigurationError, match="is not a run"):
         export_questions(tmp_path, tmp_path / "questions.jsonl")
     run = tmp_path / "run"
     assert _next_wave(server, stories, chain, run) is None

@@ -164,7 +164,7 @@ def test_answers_are_counted_and_none_is_overwritten(park: Callable[..., str], t
     [
         (["{"], r"answers\.jsonl, line 1: it is not JSON"),
         (['{"custom_id": "0-0", "content": "a"}', '{"custom_id": "q"}'], r"answers\.jsonl, line 2: it has neither"),
-        (["[1]"], r'line 1: it is no object with a "custom_id"'),
+        (["[1]"], r'line 1: it is not an object with a "custom_id"'),
     ],
 )
 def test_a_line_that_cannot_be_read_is_named_with_its_file(
@@ -178,7 +178,7 @@ def test_a_line_that_cannot_be_read_is_named_with_its_file(
 def test_what_is_no_run_or_no_file_is_said_and_a_run_in_use_is_left_alone(
     park: Callable[..., str], tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigurationError, match="is no run"):
+    with pytest.raises(ConfigurationError, match="is not a run"):
         batch_files.import_answers(tmp_path / "nothing", [])
     assert not (tmp_path / "nothing").exists()
     park()

@@ -18,12 +18,13 @@ import pytest
 
 from agentinstruct import cli
 from agentinstruct.paths import SEEDS
-from tests.engine import offline_answer, pairs_of, write_flow
+from tests.engine import pairs_of, sample_answer, write_flow
 from tests.openai_server import Fault, OpenAIServer
 
 ROOT = Path(__file__).parents[2]
 PROBLEMS = str(SEEDS / "sample" / "word_problems.jsonl")
-MATH = ("--flow", "math_word_problems")
+READING = ("-f", "reading_comprehension", "-t", "recorded:sample")
+MATH = ("--flow", "math_word_problems", "--teacher", "recorded:sample")
 BROKEN_FLOW = {
     "flow.py": '''
 from agentinstruct.flow import flow
@@ -93,8 +94,9 @@ WRONG: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("generate", "nothere", *MATH, "-o", "run"), ("there is no file or folder 'nothere'",)),
     (("generate", "*.md", *MATH, "-o", "run"), ("no file matches '*.md'", "in quotes")),
     (("generate", "empty", *MATH, "-o", "run"), ("no seed was found",)),
-    (("generate", PROBLEMS, "-f", "reading_comprehension", "-o", "run"), ("40 of kind math", "takes text, textbook")),
+    (("generate", PROBLEMS, *READING, "-o", "run"), ("6 of kind math", "takes text, textbook")),
     (("generate", PROBLEMS, "-f", "math_word_problem", "-o", "run"), ("did you mean 'math_word_problems'?",)),
+    (("generate", PROBLEMS, "-f", "math_word_problems", "-o", "run"), ("no teacher is named", "recorded:sample")),
     (("generate", PROBLEMS, *MATH, *MATH, "-o", "run"), ("two flows are called 'math_word_problems'",)),
     (("generate", PROBLEMS, *MATH, "-o", "run", "--kind", "txet"), ("'txet'", "text, textbook, code, math")),
     (("generate", PROBLEMS, *MATH, "-o", "file.txt"), ("file.txt is a file", "--out")),
@@ -111,7 +113,7 @@ WRONG: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("generate", "--job", "none.toml"), ("the job file none.toml", "No such file")),
     (("generate", "--job", "file.json"), ("the job file file.json is not TOML",)),
     (("generate", "--job", "typo.toml"), ("typo.toml: no option 'flwo' (did you mean 'flow'?)", "base-url")),
-    (("status", "empty"), ("empty is no run",)),
+    (("status", "empty"), ("empty is not a run",)),
     (("status", "damaged"), ("manifest.json is damaged",)),
     (("export", "empty"), ("empty holds no published pairs",)),
     (("export", "empty", "--format", "yaml"), ("no format 'yaml'", "sharegpt")),
@@ -211,7 +213,7 @@ def test_a_failed_item_gives_exit_code_1_and_its_reason_in_the_status(command: C
 def test_the_budget_stops_a_run_with_exit_code_3_and_it_can_be_resumed(
     command: Command, openai_server: OpenAIServer
 ) -> None:
-    openai_server.answer = offline_answer
+    openai_server.answer = sample_answer
     words = ("generate", PROBLEMS, *MATH, "--limit", 2, "-o", "run", "-t", "openai:m")
     there = ("--base-url", openai_server.base_url)
     stopped = command(*words, *there, "--budget-tokens", 15_000)
@@ -255,7 +257,13 @@ def test_a_model_that_is_not_there_is_told_with_the_base_url(command: Command, o
 
 
 def test_a_job_file_stands_in_for_flags_and_a_flag_beside_it_counts_more(command: Command, tmp_path: Path) -> None:
-    job = {"seeds": PROBLEMS, "flow": "math_word_problems", "out": "run", "limit": 3, "seed-tokens": 500}
+    job: dict[str, object] = {
+        "seeds": PROBLEMS,
+        "flow": "math_word_problems",
+        "teacher": "recorded:sample",
+        "out": "run",
+    }
+    job |= {"limit": 3, "seed-tokens": 500}
     (tmp_path / "job.toml").write_text("\n".join(f"{name} = {json.dumps(value)}" for name, value in job.items()))
     assert "3 = 3 done" in command("generate", "--job", "job.toml").out
     assert "1 = 1 done" in command("generate", "--job", "job.toml", "--limit", 1).out
@@ -314,7 +322,7 @@ def test_debug_shows_the_traceback_that_is_hidden_otherwise(tmp_path: Path) -> N
     process = start("--debug", "status", "nothere", cwd=tmp_path)
     _, err = process.communicate(timeout=60)
     assert "Traceback" in err
-    assert "nothere is no run" in err
+    assert "nothere is not a run" in err
 
 
 def test_a_reader_that_leaves_early_causes_no_traceback(tmp_path: Path) -> None:
@@ -333,7 +341,7 @@ def test_ctrl_c_once_keeps_the_calls_in_flight_and_the_run_resumes(
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "stopping: calls in flight are let finish" in err
+    assert "stopping: waiting for the calls in flight" in err
     assert "agentinstruct: the run was interrupted" in err
     assert "0 failed" in out
     asked = len(openai_server.requests)
@@ -358,7 +366,7 @@ def test_ctrl_c_twice_leaves_at_once(openai_server: OpenAIServer, tmp_path: Path
 
 def _interrupted_run(server: OpenAIServer, folder: Path, *, latency: float) -> subprocess.Popen[str]:
     """Start a run and return when its first questions are in flight."""
-    server.answer, server.latency = offline_answer, latency
+    server.answer, server.latency = sample_answer, latency
     words = ("-t", "openai:m", "--base-url", server.base_url)
     process = start("generate", PROBLEMS, *MATH, "--limit", 3, "-o", folder / "run", *words, cwd=folder)
     while not server.requests and process.poll() is None:
@@ -381,7 +389,7 @@ def test_ctrl_c_while_looking_gives_exit_code_130_without_a_traceback(
 
 
 def test_a_terminal_shows_live_progress_and_gets_its_cursor_back(openai_server: OpenAIServer, tmp_path: Path) -> None:
-    openai_server.answer, openai_server.latency = offline_answer, 0.2
+    openai_server.answer, openai_server.latency = sample_answer, 0.2
     ours, theirs = pty.openpty()
     words = ("generate", PROBLEMS, *MATH, "--limit", 2, "-o", "run", "-t", "openai:m")
     process = subprocess.Popen(

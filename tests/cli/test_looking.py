@@ -168,7 +168,7 @@ def test_a_journal_that_is_gone_or_of_another_format_is_an_error_in_words(tmp_pa
     with pytest.raises(ConfigurationError, match="has format 99"):
         api.status(directory)
     (directory / "journal.sqlite").write_bytes(b"no database" * 100)
-    with pytest.raises(ConfigurationError, match="no readable journal"):
+    with pytest.raises(ConfigurationError, match="not a readable journal"):
         api.status(directory)
     (directory / "journal.sqlite").unlink()
     with pytest.raises(ConfigurationError, match=r"cannot read .*journal.sqlite"):

@@ -19,7 +19,7 @@ from agentinstruct.dataset.parquet import Counts
 from agentinstruct.errors import AgentInstructError
 from agentinstruct.flow.library import find_flow
 from agentinstruct.paths import SEEDS
-from tests.engine import offline_answer, pairs_of, rejected_of, write_flow
+from tests.engine import pairs_of, rejected_of, sample_answer, write_flow
 from tests.openai_server import OpenAIServer
 
 PROBLEMS = SEEDS / "sample" / "word_problems.jsonl"
@@ -51,7 +51,7 @@ def _table(body: str, head: str) -> list[list[str]]:
 
 
 def test_the_cards_numbers_are_those_of_the_data(tmp_path: Path) -> None:
-    summary = agentinstruct.generate([PROBLEMS], ["math_word_problems"], tmp_path / "run", limit=8)
+    summary = agentinstruct.generate([PROBLEMS], ["math_word_problems"], tmp_path / "run", teacher="recorded:sample")
     metadata, body = _split((tmp_path / "run" / "README.md").read_text(encoding="utf-8"))
     rows, rejections = pairs_of(tmp_path / "run"), rejected_of(tmp_path / "run")
 
@@ -67,20 +67,23 @@ def test_the_cards_numbers_are_those_of_the_data(tmp_path: Path) -> None:
     assert {name: int(number) for name, number in _table(body, "licence")} == licenses
     assert metadata["license"] == "cc0-1.0"
     assert metadata["configs"][0]["data_files"] == [{"split": "train", "path": "pairs/*.parquet"}]
-    assert "Made by the offline teacher" in body
+    assert ["large-language-model", str(summary.calls)] in _table(body, "answered by")
+    assert "recording.jsonl: The replies were written for this project by a large language model" in body
+    assert "offline" not in body
 
 
 def test_licences_that_differ_are_rolled_up_and_an_unknown_one_is_said(tmp_path: Path) -> None:
     flow = write_flow(tmp_path / "echoing", FLOW)
     known = [Seed.of("One?", license="MIT"), Seed.of("Two?", license="CC-BY-4.0")]
-    agentinstruct.generate(known, [flow], tmp_path / "known")
+    agentinstruct.generate(known, [flow], tmp_path / "known", teacher="offline")
     metadata, body = _split((tmp_path / "known" / "README.md").read_text())
     assert (metadata["license"], metadata["license_name"]) == ("other", "cc-by-4.0 AND mit")
     assert "find out before you publish" not in body
-    agentinstruct.generate([*known, Seed.of("Three?")], [flow], tmp_path / "unknown")
+    agentinstruct.generate([*known, Seed.of("Three?")], [flow], tmp_path / "unknown", teacher="offline")
     metadata, body = _split((tmp_path / "unknown" / "README.md").read_text())
     assert metadata["license"] == "other"
     assert "find out before you publish" in body
+    assert "Do not train on this." in body
 
 
 HOSTILE = [
@@ -135,7 +138,7 @@ def test_no_byte_of_a_run_directory_holds_the_key(
 ) -> None:
     key = "sk-planted-0123456789abcdef"
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    openai_server.answer = offline_answer
+    openai_server.answer = sample_answer
     openai_server.key = key if accepts else "another"
     teacher = TeacherOptions(teacher="openai:m", base_url=openai_server.base_url)
     said = ""

@@ -123,7 +123,9 @@ def test_datasets_reads_messages_as_lists_of_role_and_content(tmp_path: Path, mo
     from datasets import load_dataset
 
     problems = SEEDS / "sample" / "word_problems.jsonl"
-    summary = agentinstruct.generate([problems], ["math_word_problems"], tmp_path / "run", limit=3)
+    summary = agentinstruct.generate(
+        [problems], ["math_word_problems"], tmp_path / "run", limit=3, teacher="recorded:sample"
+    )
     files = str(tmp_path / "run" / "pairs" / "*.parquet")
     pairs = load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
     assert len(pairs) == summary.pairs

@@ -173,7 +173,9 @@ def test_a_pair_with_tools_or_several_turns_has_no_one_response() -> None:
 
 def test_the_command_writes_both_forms_of_a_shipped_flow(tmp_path: Path) -> None:
     problems = SEEDS / "sample" / "word_problems.jsonl"
-    summary = agentinstruct.generate([problems], ["math_word_problems"], tmp_path / "run", limit=40)
+    summary = agentinstruct.generate(
+        [problems], ["math_word_problems"], tmp_path / "run", limit=40, teacher="recorded:sample"
+    )
     out = tmp_path / "rows.jsonl"
     done = CliRunner().invoke(app, ["export", str(tmp_path / "run"), "--format", "labelled", "--out", str(out)])
     assert done.exit_code == 0, done.output

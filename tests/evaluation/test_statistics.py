@@ -190,7 +190,7 @@ def test_one_cluster_gives_a_mean_and_no_interval() -> None:
 
 
 def test_no_items_are_an_error_and_not_a_figure() -> None:
-    with pytest.raises(ValueError, match="no share"):
+    with pytest.raises(ValueError, match="not a share"):
         wilson(0, 0)
     with pytest.raises(ValueError, match="no items"):
         paired_difference([], [])

@@ -169,6 +169,7 @@ def test_a_signal_while_seeds_are_passed_over_ends_the_reading(tmp_path: Path) -
     rows = [{"text": f"{_LONG} {place}.", "kind": "code" if place else "text"} for place in range(40_000)]
     (tmp_path / "seeds.jsonl").write_text("\n".join(map(json.dumps, rows)))
     words = ["generate", str(tmp_path / "seeds.jsonl"), "--flow", str(flow), "--out", str(tmp_path / "run")]
+    words += ["--teacher", "offline"]
     process = forked(run_command_line, words, str(tmp_path / "said"))
     _wait_until(process, lambda: _items(tmp_path / "run") == 1)
     os.kill(process.pid or 0, signal.SIGTERM)

@@ -12,7 +12,7 @@ import pytest
 from agentinstruct import Summary, TeacherOptions, generate
 from agentinstruct.api import status
 from agentinstruct.paths import SEEDS
-from tests.engine import dataset_bytes, offline_answer, pairs_of, rejected_of, write_flow
+from tests.engine import Teacher, dataset_bytes, pairs_of, rejected_of, sample_answer, sample_reply, write_flow
 from tests.forked import forked, run_command_line
 from tests.openai_server import OpenAIServer
 
@@ -45,7 +45,7 @@ _FILES = {
 
 @pytest.fixture
 def teaching_server() -> Iterator[OpenAIServer]:
-    with OpenAIServer(offline_answer) as server:
+    with OpenAIServer(sample_answer) as server:
         yield server
 
 
@@ -53,7 +53,7 @@ def teaching_server() -> Iterator[OpenAIServer]:
 def problems(tmp_path: Path) -> Path:
     lines = (SEEDS / "sample" / "word_problems.jsonl").read_text(encoding="utf-8").splitlines()
     path = tmp_path / "problems.jsonl"
-    path.write_text("\n".join(lines[:10]) + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
@@ -66,7 +66,7 @@ def test_pairs_over_http_are_those_made_in_process(
     tmp_path: Path, problems: Path, teaching_server: OpenAIServer
 ) -> None:
     flows: list[str | Path] = ["math_word_problems", write_flow(tmp_path / "steps", _FILES)]
-    near = generate([problems], flows, tmp_path / "near")
+    near = generate([problems], flows, tmp_path / "near", teacher=Teacher(sample_reply))
     far = _generate(problems, flows, tmp_path / "far", teaching_server)
     assert near.pairs == far.pairs > 50
     assert far.calls == near.calls == len(teaching_server.requests)
@@ -131,7 +131,7 @@ def test_status_can_be_asked_while_the_run_goes_on(
     def look(request: dict[str, object]) -> str:
         if len(teaching_server.requests) >= 30 and not seen:
             seen.append(status(tmp_path / "run"))
-        return offline_answer(request)
+        return sample_answer(request)
 
     teaching_server.answer = look
     whole = _generate(problems, flows, tmp_path / "run", teaching_server)

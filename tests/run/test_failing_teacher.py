@@ -134,7 +134,7 @@ def test_rejections_are_answers(ask: Callable[..., Summary]) -> None:
 
 @pytest.mark.parametrize("rate", [0, -0.1, 1.01, float("nan")])
 def test_a_share_that_is_none_is_refused(rate: float) -> None:
-    with pytest.raises(ConfigurationError, match=f"max_error_rate of {rate:g}.* such as 0.5"):
+    with pytest.raises(ConfigurationError, match=f"max_error_rate must be over 0 .*, not {rate:g}"):
         TeacherOptions(max_error_rate=rate)
 
 
@@ -196,7 +196,7 @@ def test_a_stopping_run_says_what_it_waits_for(ask: Callable[..., Summary]) -> N
     )
     assert isinstance(summary.stopped, RunStopped)
     assert (summary.done, summary.failed) == (3, 0)
-    assert " · stopping: 3 calls in flight are let finish\n" in screen.getvalue()
+    assert " · stopping: 3 calls in flight are waited for\n" in screen.getvalue()
 
 
 def test_a_stop_does_not_wait_for_calls_between_two_tries(ask: Callable[..., Summary]) -> None:

@@ -24,7 +24,9 @@ def test_a_new_flow_runs_at_once_and_its_pairs_are_whole(tmp_path: Path) -> None
     skill = find_flow(folder)
     assert (skill.name, skill.flow.skill) == ("my_skill", "My Skill")
     assert set(skill.prompts) == {"writer", "responder"}
-    summary = agentinstruct.generate([SEEDS / "sample" / "texts"], [folder], tmp_path / "run", limit=6)
+    summary = agentinstruct.generate(
+        [SEEDS / "sample" / "texts"], [folder], tmp_path / "run", limit=6, teacher="offline"
+    )
     assert summary.failed == 0
     rows = pairs_of(tmp_path / "run")
     assert rows

@@ -17,7 +17,8 @@ from pydantic import AnyUrl, BaseModel, Field, TypeAdapter, create_model
 
 from agentinstruct.stages import replies
 from agentinstruct.teacher.offline.material import Material
-from agentinstruct.teacher.offline.schema import fill_schema, plain_reply
+from agentinstruct.teacher.offline.schema import fill_schema
+from agentinstruct.teacher.offline.wording import plain_reply
 
 PASSAGE = (
     "The Falkirk Wheel lifts boats between two canals in Scotland. It was opened in 2002 and replaced a flight "
@@ -166,7 +167,7 @@ def test_a_term_stands_in_the_quotation_beside_it_and_the_quotation_in_the_text(
     )
     material = Material.of("", f"<passage>\n{text}\n</passage>")
     glossary = Glossary.model_validate(fill_schema(Glossary.model_json_schema(), material))
-    assert glossary.entries[0].term == "lock" and len({entry.term for entry in glossary.entries}) == 2
+    assert len({entry.term for entry in glossary.entries}) == 2
     for entry in glossary.entries:
         assert entry.term in entry.quote and entry.quote in text and len(entry.term.split()) <= 4
 

@@ -13,7 +13,7 @@ from agentinstruct.paths import SEEDS
 from agentinstruct.teacher.layer import identity_of
 from agentinstruct.teacher.openai import OpenAITeacher
 from agentinstruct.teacher.spec import Sampling, open_client
-from tests.engine import offline_answer, pairs_of
+from tests.engine import pairs_of, sample_answer
 from tests.openai_server import OpenAIServer
 
 PROBLEMS = SEEDS / "sample" / "word_problems.jsonl"
@@ -48,9 +48,9 @@ def test_a_component_file_teaches_a_run_and_its_key_is_written_nowhere(
     tmp_path: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    openai_server.answer = offline_answer
+    openai_server.answer = sample_answer
     teacher = TeacherOptions(teacher=str(_component(tmp_path, openai_server, structured=True)))
-    near = generate([PROBLEMS], ["math_word_problems"], tmp_path / "near", limit=4)
+    near = generate([PROBLEMS], ["math_word_problems"], tmp_path / "near", teacher="recorded:sample", limit=4)
     far = generate([PROBLEMS], ["math_word_problems"], tmp_path / "far", teacher=teacher, limit=4)
     assert far.pairs == near.pairs > 10
     assert [row["messages"] for row in pairs_of(tmp_path / "far")] == [
@@ -108,8 +108,8 @@ def test_sampling_is_part_of_what_a_teacher_is(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (TeacherOptions(base_url="http://127.0.0.1:9"), "base_url"),
-        (TeacherOptions(sampling=Sampling(temperature=0.5)), "temperature"),
+        (TeacherOptions(teacher="offline", base_url="http://127.0.0.1:9"), "base_url"),
+        (TeacherOptions(teacher="recorded:sample", sampling=Sampling(temperature=0.5)), "temperature"),
     ],
 )
 def test_settings_that_no_teacher_would_heed_are_refused(options: TeacherOptions, named: str, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.cli.test_cli import environment
 from tests.engine import dataset_bytes
 
 PROBLEMS = str(SEEDS / "sample" / "word_problems.jsonl")
-GENERATE = ("generate", PROBLEMS, "--flow", "math_word_problems", "--limit", "2")
+GENERATE = ("generate", PROBLEMS, "--flow", "math_word_problems", "--limit", "2", "-t", "recorded:sample")
 
 
 class Collector(ThreadingHTTPServer):

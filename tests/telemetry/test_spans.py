@@ -91,8 +91,10 @@ def run_haiku(folder: Path, trace: Trace, teacher: Teacher, *texts: str, **optio
 
 
 def test_a_shipped_flow_is_a_tree_of_run_item_stage_and_call(tmp_path: Path, trace: Trace) -> None:
-    source = SEEDS / "sample" / "textbook"
-    summary = generate(source, ["reading_comprehension"], tmp_path / "run", limit=2, tracer=trace.tracer)
+    source = SEEDS / "sample"
+    summary = generate(
+        source, ["reading_comprehension"], tmp_path / "run", teacher="recorded:sample", tracer=trace.tracer
+    )
 
     shapes = {tuple(name.split()[0] for name in trace.ancestry(span)) for span in trace.spans}
     assert shapes == {
@@ -381,7 +383,7 @@ def test_a_users_own_span_is_the_runs_parent_and_autogens_spans_stand_within_our
 def test_without_a_tracer_no_part_of_the_opentelemetry_sdk_is_imported(tmp_path: Path) -> None:
     told = (
         "import atexit, sys; sys.argv = ['agentinstruct', 'generate', sys.argv[1], '-f', 'math_word_problems', "
-        "'--limit', '1', '-o', 'run'];"
+        "'--limit', '1', '-o', 'run', '-t', 'recorded:sample'];"
         "atexit.register(lambda: print(*sorted(sys.modules), file=sys.stderr));"
         "import agentinstruct.cli; agentinstruct.cli.main()"
     )

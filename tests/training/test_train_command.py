@@ -154,7 +154,9 @@ def test_preferences_are_rehearsed_too(
 
 @pytest.mark.parametrize("method", ["dpo", "kto"])
 def test_a_run_is_rehearsed_as_what_it_preferred(command: Command, method: str) -> None:
-    agentinstruct.generate([SEEDS / "sample" / "word_problems.jsonl"], ["math_word_problems"], "run", limit=8)
+    agentinstruct.generate(
+        [SEEDS / "sample" / "word_problems.jsonl"], ["math_word_problems"], "run", limit=8, teacher="recorded:sample"
+    )
     code, said, _ = command("sft", "run", "--dry-run")
     assert code == 0
     assert "rows to learn from" in said

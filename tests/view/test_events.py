@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.test_cli import MATH, PROBLEMS, Command, Said, command, start
-from tests.engine import offline_answer, write_flow
+from tests.engine import sample_answer, write_flow
 from tests.openai_server import Fault, OpenAIServer
 
 assert command  # the fixture
@@ -59,7 +59,7 @@ def test_every_step_of_a_run_is_one_line_of_json(command: Command, animals: Path
         "event": "started",
         "directory": "run",
         "flows": ["noisy"],
-        "teacher": {"": "offline"},
+        "teacher": {"": "none"},
         "concurrency": 64,
         "run_seed": 0,
         "limit": None,
@@ -110,7 +110,7 @@ def test_an_error_is_an_event_before_the_exit(
 def test_what_stops_a_run_is_told_when_it_stops_it_and_again_at_the_end(
     command: Command, openai_server: OpenAIServer
 ) -> None:
-    openai_server.answer = offline_answer
+    openai_server.answer = sample_answer
     where = ("-t", "openai:m", "--base-url", openai_server.base_url)
     said = command("generate", PROBLEMS, *MATH, "--limit", 2, "-o", "run", *where, "--budget-tokens", 15_000, "--json")
     events = events_of(said)

@@ -1,34 +1,27 @@
-"""The offline teacher: a procedural stand-in for a model, so that everything runs and can be tried without a key.
+"""The offline teacher: fills in the form of any reply type from the prompt's words, at once and always in the same way.
 
-It answers from the material in each prompt: extraction, cloze and order questions, arithmetic with exact solutions;
-what it cannot do well it declines. Nobody is to train a product on what it says.
+It exists so that engines, scaffolds and benchmarks can be tried without a model. It understands nothing: what it writes
+are placeholders, and nobody is to train on them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Unpack
 
-from autogen_core.models import (
-    ChatCompletionClient,
-    CreateResult,
-    LLMMessage,
-    ModelInfo,
-    RequestUsage,
-    SystemMessage,
-    UserMessage,
-)
+from autogen_core.models import CreateResult, LLMMessage, ModelInfo, RequestUsage, SystemMessage, UserMessage
 from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel, JsonValue
 
+from agentinstruct.teacher.client import Client
 from agentinstruct.teacher.layer import RequestOptions
-from agentinstruct.teacher.offline import reading, word_problems
 from agentinstruct.teacher.offline.material import Material
-from agentinstruct.teacher.offline.schema import fill_schema, plain_reply
+from agentinstruct.teacher.offline.schema import fill_schema
+from agentinstruct.teacher.offline.wording import plain_reply
 
-VERSION = 2
+VERSION = 3
 """Part of the teacher's identity: raise it when any answer changes, and no old one is taken from a journal."""
 
 _INFO = ModelInfo(
@@ -40,19 +33,12 @@ _INFO = ModelInfo(
     family="offline",
 )
 _CHARACTERS_PER_TOKEN = 4
-_ANSWERERS: tuple[dict[str, Callable[[Material], dict[str, Any] | None]], ...] = (
-    word_problems.ANSWERERS,
-    reading.ANSWERERS,
-)
 
 
-class OfflineTeacher(ChatCompletionClient):
-    """Answers in process, at once, and the same question always in the same way."""
+class OfflineTeacher(Client):
+    """Answers in process; a question decides its answer, whoever asks it and when."""
 
-    component_type = "model"
-
-    def __init__(self) -> None:
-        self._usage = RequestUsage(prompt_tokens=0, completion_tokens=0)
+    notice = "The offline teacher is not a model: it fills in forms with words of the prompt. Do not train on this."
 
     def identity(self) -> dict[str, JsonValue]:
         """Return the teacher's name and version."""
@@ -66,42 +52,12 @@ class OfflineTeacher(ChatCompletionClient):
         usage = RequestUsage(
             prompt_tokens=self.count_tokens(messages), completion_tokens=len(content) // _CHARACTERS_PER_TOKEN + 1
         )
-        self._usage.prompt_tokens += usage.prompt_tokens
-        self._usage.completion_tokens += usage.completion_tokens
+        self.count(usage)
         return CreateResult(content=content, finish_reason="stop", usage=usage, cached=False)
-
-    async def create_stream(
-        self, messages: Sequence[LLMMessage], **options: Unpack[RequestOptions]
-    ) -> AsyncGenerator[str | CreateResult, None]:
-        """Yield the whole answer, then the result."""
-        result = await self.create(messages, **options)
-        assert isinstance(result.content, str)
-        yield result.content
-        yield result
-
-    async def close(self) -> None:
-        """Do nothing: nothing is held open."""
-
-    def actual_usage(self) -> RequestUsage:
-        """Return the tokens so far, at four characters each."""
-        return self._usage
-
-    def total_usage(self) -> RequestUsage:
-        """Return the tokens so far."""
-        return self._usage
 
     def count_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
         """Count four characters as a token."""
         return sum(len(str(message.content)) for message in messages) // _CHARACTERS_PER_TOKEN + 1
-
-    def remaining_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
-        """Return what a common context leaves."""
-        return 128_000 - self.count_tokens(messages)
-
-    @property
-    def capabilities(self) -> ModelInfo:
-        """Return `model_info`."""
-        return _INFO
 
     @property
     def model_info(self) -> ModelInfo:
@@ -111,15 +67,7 @@ class OfflineTeacher(ChatCompletionClient):
 
 def answer(material: Material, schema: dict[str, Any] | None) -> str:
     """Return the reply to `material`: JSON that fits `schema`, or text where there is none."""
-    if schema is None:
-        return plain_reply(material)
-    fields = set(schema.get("properties", ()))
-    for answerers in _ANSWERERS:
-        answerer = answerers.get(schema.get("title", ""))
-        reply = answerer(material) if answerer else None
-        if reply is not None and set(reply) == fields:
-            return json.dumps(reply, ensure_ascii=False)
-    return json.dumps(fill_schema(schema, material), ensure_ascii=False)
+    return plain_reply(material) if schema is None else json.dumps(fill_schema(schema, material), ensure_ascii=False)
 
 
 @cache

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from random import Random
-
-from agentinstruct.records import content_hash
 
 _OPENING = re.compile(r"<(?P<name>[a-z_]+)(?P<attributes>(?:\s+[a-z_]+=\"[^\"]*\")*)\s*>")
 _ATTRIBUTE = re.compile(r"([a-z_]+)=\"([^\"]*)\"")
@@ -48,7 +45,3 @@ class Material:
     def text(self, name: str, default: str = "") -> str:
         """Return the text of section `name`."""
         return self.sections[name].text if name in self.sections else default
-
-    def random(self) -> Random:
-        """Return a generator that the prompt alone decides: the same question is always answered the same way."""
-        return Random(content_hash(self.system, self.user))

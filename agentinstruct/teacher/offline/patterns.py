@@ -3,144 +3,56 @@
 from __future__ import annotations
 
 import re
-import string
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
 
-_CLASSES = {"d": "0123456789", "w": string.ascii_lowercase + string.digits, "s": " ", "D": "abc", "W": "-", "S": "abc"}
+_parse: Any = import_module("re._parser").parse
+_PLAIN = [chr(code) for code in range(ord("a"), ord("z") + 1)] + [chr(code) for code in range(ord(" "), ord("a"))]
+_CLASSES = {"CATEGORY_DIGIT": "0123456789", "CATEGORY_SPACE": " ", "CATEGORY_NOT_WORD": "-"}
 
 
 def example_of(pattern: str, preferred: str, least: int = 0, most: int | None = None, place: int = 0) -> str:
     """Return a string that `pattern` matches: `preferred` where it does; different `place`s vary where they can."""
-    candidates = [
-        preferred,
-        preferred.lower(),
-        preferred.upper(),
-        re.sub(r"\W+", "-", preferred.lower()).strip("-"),
-        "1",
-        "0.5",
-        "a",
-    ]
-    for extra in range(0, 40):
-        try:
-            candidates.append(_Reader(pattern, place, extra).alternatives())
-        except (IndexError, ValueError):
-            break
-    usable = [
-        text
-        for text in candidates
-        if len(text) >= least and (most is None or len(text) <= most) and re.search(pattern, text)
-    ]
-    return usable[0] if usable else candidates[-1]
+    slug = re.sub(r"\W+", "-", preferred.lower()).strip("-")
+    read = [_written(_parse(pattern), place, extra) for extra in range(40)]
+    candidates = [preferred, preferred.lower(), preferred.upper(), slug, "1", "0.5", "a", *read]
+    fitting = (each for each in candidates if least <= len(each) <= (most or len(each)) and re.search(pattern, each))
+    return next(fitting, read[-1])
 
 
-class _Reader:
-    """Reads a pattern from left to right and writes the shortest match, with `extra` more turns of open repetitions."""
+def _written(parts: Iterable[tuple[Any, Any]], place: int, extra: int) -> str:
+    """Write out a parsed pattern, with `extra` more turns of each repetition that has room for them."""
+    written = ""
+    for number, (kind, value) in enumerate(parts):
+        match str(kind):
+            case "LITERAL":
+                written += chr(value)
+            case "ANY" | "NOT_LITERAL" | "IN":
+                allowed = _allowed(str(kind), value)
+                written += allowed[(place + number) % len(allowed)]
+            case "BRANCH":
+                written += _written(value[1][place % len(value[1])], place, extra)
+            case "SUBPATTERN":
+                written += _written(value[-1], place, extra)
+            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+                fewest, most, inner = value
+                turns = int(fewest) + min(extra, int(most) - int(fewest))
+                written += "".join(_written(inner, place + turn, extra) for turn in range(turns))
+    return written
 
-    def __init__(self, pattern: str, place: int, extra: int) -> None:
-        self._pattern = pattern
-        self._at = 0
-        self._place = place
-        self._extra = extra
 
-    def alternatives(self) -> str:
-        """Read up to the end or a closing bracket; the first alternative counts, or a later one for a later place."""
-        options = [self._sequence()]
-        while self._peek() == "|":
-            self._at += 1
-            options.append(self._sequence())
-        return options[self._place % len(options)]
-
-    def _peek(self) -> str:
-        return self._pattern[self._at] if self._at < len(self._pattern) else ""
-
-    def _take(self) -> str:
-        character = self._pattern[self._at]
-        self._at += 1
-        return character
-
-    def _sequence(self) -> str:
-        written = ""
-        while self._peek() not in ("", "|", ")"):
-            unit = self._unit()
-            least, most = self._repetition()
-            turns = least + min(self._extra, most - least)
-            written += "".join(unit[(self._place + turn) % len(unit)] for turn in range(turns)) if unit else ""
-        return written
-
-    def _unit(self) -> list[str]:
-        """Return the strings that the next unit may stand for."""
-        match self._take():
-            case "^" | "$":
-                return []
-            case ".":
-                return list("abcdefgh")
-            case "[":
-                return list(self._set())
-            case "(":
-                return self._group()
-            case "\\":
-                escaped = self._take()
-                if escaped in "bBAZz":
-                    return []
-                return list(_CLASSES.get(escaped, {"n": "\n", "t": "\t"}.get(escaped, escaped)))
-            case literal:
-                return [literal]
-
-    def _group(self) -> list[str]:
-        ignored = False
-        if self._peek() == "?":
-            self._at += 1
-            kind = self._take()
-            if kind in "!=":
-                ignored = True
-            elif kind == "<":
-                ignored = self._peek() in "!="
-                self._at += 1
-            elif kind == "P":
-                self._at = self._pattern.index(">", self._at) + 1
-        inner = self.alternatives()
-        self._take()
-        return [] if ignored else [inner]
-
-    def _set(self) -> str:
-        negated = self._peek() == "^"
-        self._at += negated
-        members = ""
-        while self._peek() != "]" or not members:
-            character = self._take()
-            if character == "\\":
-                escaped = self._take()
-                members += _CLASSES.get(escaped, escaped)
-            elif self._peek() == "-" and self._pattern[self._at + 1] != "]":
-                self._at += 1
-                members += "".join(chr(code) for code in range(ord(character), ord(self._take()) + 1))
-            else:
-                members += character
-        self._at += 1
-        return (
-            "".join(c for c in string.ascii_lowercase + string.digits + "-_ " if c not in members)
-            if negated
-            else members
-        )
-
-    def _repetition(self) -> tuple[int, int]:
-        match self._peek():
-            case "*":
-                bounds = (0, 1_000)
-            case "+":
-                bounds = (1, 1_000)
-            case "?":
-                bounds = (0, 1)
-            case "{":
-                end = self._pattern.index("}", self._at)
-                low, _, high = self._pattern[self._at + 1 : end].partition(",")
-                bounds = (
-                    int(low or 0),
-                    int(high) if high else int(low or 0) + (1_000 if "," in self._pattern[self._at : end] else 0),
-                )
-                self._at = end
-            case _:
-                return 1, 1
-        self._at += 1
-        if self._peek() in ("?", "+"):
-            self._at += self._peek() != ""
-        return bounds
+def _allowed(kind: str, value: Any) -> list[str]:
+    """Return the characters that may stand for a set."""
+    if kind != "IN":
+        return [each for each in _PLAIN if value is None or each != chr(value)]
+    members: list[str] = []
+    for what, inner in value:
+        match str(what):
+            case "LITERAL":
+                members.append(chr(inner))
+            case "RANGE":
+                members += [chr(code) for code in range(inner[0], inner[1] + 1)]
+            case "CATEGORY":
+                members += _CLASSES.get(str(inner), "abcdefgh")
+    return [each for each in _PLAIN if each not in members] if str(value[0][0]) == "NEGATE" else members

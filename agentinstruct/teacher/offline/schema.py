@@ -8,9 +8,7 @@ from typing import Any
 
 from agentinstruct.teacher.offline.material import Material
 from agentinstruct.teacher.offline.scalars import fill_number, fill_string
-from agentinstruct.teacher.offline.wording import Wording, plain_reply
-
-__all__ = ["fill_schema", "plain_reply"]
+from agentinstruct.teacher.offline.wording import Wording
 
 _DEEP = 4
 """Nesting beyond which optional parts are left out, so that a schema that contains itself comes to an end."""

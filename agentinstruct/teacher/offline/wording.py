@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from agentinstruct.records import content_hash
 from agentinstruct.teacher.offline.material import Material
-from agentinstruct.teacher.offline.reading.finding import content_words, share_found
-from agentinstruct.teacher.offline.reading.lexicon import STOP_WORDS
-from agentinstruct.teacher.offline.reading.passages import PASSAGES_KEPT, read_passage
-from agentinstruct.teacher.offline.reading.sentences import words_of
-from agentinstruct.teacher.offline.terms import terms_of
 
 _MATERIAL_FIRST = (
     "passage",
@@ -29,6 +23,11 @@ _MATERIAL_FIRST = (
     "material",
 )
 _SIGN_OFF = re.compile(r"\b(TERMINATE|APPROVE|APPROVED|DONE|FINISHED|COMPLETE|STOP|END|EXIT)\b")
+_WORD = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
+_SENTENCE = re.compile(r"\S[^.!?]*[.!?]+(?=\s|$)|\S[^.!?\n]*$", re.MULTILINE)
+_NUMBER = re.compile(r"(?<![\w.,])\d{1,9}(?:\.\d{1,4})?(?![\w,])")
+_TEXTS_KEPT = 256
+"""An agent's prompts show the same text many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Wording:
     numbers: tuple[float, ...]
     subject: str
     terms: tuple[tuple[str, str], ...]
-    """Terms, each with the sentence about it as the text writes it, line ends and all."""
+    """The longest word of each sentence, with the sentence as the text writes it, line ends and all."""
 
     @classmethod
     def of(cls, material: Material) -> Wording:
@@ -65,7 +64,7 @@ class Wording:
         return self.sentences[place % len(self.sentences)]
 
     def name(self, place: int) -> str:
-        """Return a name or telling word; later rounds are numbered, so no two places are equal."""
+        """Return a telling word; later rounds are numbered, so no two places are equal."""
         turn, at = divmod(place, len(self.names))
         return f"{self.names[at]} {turn + 1}" if turn else self.names[at]
 
@@ -74,56 +73,36 @@ class Wording:
         return self.terms[place] if place < len(self.terms) else (self.name(place), self.sentence(place))
 
 
-@lru_cache(maxsize=PASSAGES_KEPT)
+@lru_cache(maxsize=_TEXTS_KEPT)
 def _read_words(text: str, title: str) -> Wording:
-    """Gather the words of `text`, for whatever request: an agent's prompts show the same text many times."""
-    passage = read_passage(text)
-    sentences = [sentence.text for sentence in passage.sentences if sentence.plain]
-    if not sentences:
-        lines = [re.sub(r"\s+", " ", line).strip() for line in re.split(r"\n+|(?<=[.!?])\s+", text)]
-        sentences = [line for line in lines if len(words_of(line)) > 2]
-    words = [word for word in words_of(text) if len(word) > 2 and word.lower() not in STOP_WORDS]
-    numbers = [float(figure) for figure in re.findall(r"(?<![\w.,])\d{1,9}(?:\.\d{1,4})?(?![\w,])", text)]
+    """Gather the words of `text`, for whatever request."""
+    written = [found.group() for found in _SENTENCE.finditer(text) if len(_WORD.findall(found.group())) > 2]
+    words = [word for word in _WORD.findall(text) if len(word) > 3]
+    terms = {max(_WORD.findall(sentence), key=len): sentence for sentence in reversed(written)}
+    frequent = Counter(word.lower() for word in words)
     return Wording(
         "",
-        tuple(sentences) or (" ".join(words[:12]) or "Nothing is said here.",),
-        tuple(dict.fromkeys([*passage.kinds, *words])) or ("nothing",),
-        tuple(dict.fromkeys(numbers)),
-        title or _subject(text, words, tuple(passage.kinds)),
-        tuple(terms_of(passage)) or tuple(_line_terms(text)),
+        tuple(" ".join(sentence.split()) for sentence in written) or (" ".join(words[:12]) or "Nothing is said here.",),
+        tuple(dict.fromkeys(words)) or ("nothing",),
+        tuple(dict.fromkeys(float(figure) for figure in _NUMBER.findall(text))),
+        title or (frequent.most_common(1)[0][0] if frequent else "the text"),
+        tuple(reversed(terms.items())),
     )
 
 
-def _line_terms(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the longest word of each line of a text that has no sentences, with the line."""
-    for line in text.splitlines():
-        words = [word for word in words_of(line) if len(word) > 3 and word.isalpha()]
-        if len(words) > 2:
-            yield max(words, key=len), line.strip()
-
-
-def _subject(text: str, words: list[str], names: tuple[str, ...]) -> str:
-    heading = text.strip().split("\n")[0].strip("# ").strip()
-    if 0 < len(words_of(heading)) <= 9 and not heading.endswith((".", "?", ":", ",")) and "\n" in text.strip():
-        return heading
-    common = Counter(name for name in names for _ in range(text.count(name)))
-    if common and common.most_common(1)[0][1] > 1:
-        return common.most_common(1)[0][0]
-    frequent = Counter(word.lower() for word in words if len(word) > 3)
-    return frequent.most_common(1)[0][0] if frequent else "the text"
-
-
 def plain_reply(material: Material) -> str:
-    """Answer a request that has no reply schema: the sentences of its material that bear on it most.
+    """Answer a request that has no reply schema: the sentences of its material that share most words with it.
 
     Where the instruction asks for an upper-case word once all is done (`TERMINATE`), the reply ends with it.
     """
     wording = Wording.of(material)
     outside = re.sub(r"<([a-z_]+)[^>]*>.*?</\1>", " ", material.user, flags=re.S)
-    wanted = content_words(f"{outside} {material.text('question')}") or content_words(wording.subject)
-    ranked = sorted(
-        range(len(wording.sentences)), key=lambda place: (-share_found(wanted, wording.sentences[place]), place)
-    )
-    reply = " ".join(wording.sentences[place] for place in sorted(ranked[:3]))
+    wanted = {word.lower() for word in _WORD.findall(f"{outside} {material.text('question')}")}
+
+    def distance(place: int) -> int:
+        return -len(wanted & {word.lower() for word in _WORD.findall(wording.sentences[place])})
+
+    nearest = sorted(range(len(wording.sentences)), key=lambda place: (distance(place), place))[:3]
+    reply = " ".join(wording.sentences[place] for place in sorted(nearest))
     sign_off = _SIGN_OFF.search(material.system)
     return f"{reply}\n\n{sign_off[1]}" if sign_off else reply

@@ -106,7 +106,7 @@ def _turns(row: Row) -> list[Any]:
 def _listed(value: Any, name: str) -> list[Any]:
     value = _parsed(value, name) if isinstance(value, str) else value
     if not isinstance(value, list):
-        raise Rejected(f"{name} is no list", f"it is a {type(value).__name__}")
+        raise Rejected(f"{name} is not a list", f"it is a {type(value).__name__}")
     return value
 
 
@@ -130,7 +130,7 @@ def _history(row: Row) -> list[Turn]:
             case [asked, said]:
                 turns += _exchange(asked, said)
             case _:
-                raise Rejected("history is no list of pairs", f"it holds {str(entry)[:80]!r}")
+                raise Rejected("history is not a list of pairs", f"it holds {str(entry)[:80]!r}")
     return turns
 
 
@@ -146,7 +146,7 @@ def _shared(turn: Any) -> Any:
 def _turn(turn: Any) -> Turn:
     """Return one turn with what templates read of it, or raise `Rejected`."""
     if not isinstance(turn, dict):
-        raise Rejected("a turn is no object", f"it is a {type(turn).__name__}")
+        raise Rejected("a turn is not an object", f"it is a {type(turn).__name__}")
     role = turn.get("role")
     if role not in _ROLES:
         raise Rejected("unknown role", f"{str(role)[:40]!r}; there are {', '.join(_ROLES)}")
@@ -174,7 +174,7 @@ def _text(content: Any, role: str) -> str | None:
         case list():
             raise Rejected("a turn with more than text", f"a turn of the {role}; students learn text alone")
         case _:
-            raise Rejected("content is no text", f"a turn of the {role} holds a {type(content).__name__}")
+            raise Rejected("content is not text", f"a turn of the {role} holds a {type(content).__name__}")
 
 
 def _call(call: Any) -> Turn:
@@ -188,7 +188,7 @@ def _call(call: Any) -> Turn:
     if isinstance(arguments, str):
         arguments = _parsed(arguments or "{}", "a tool call's arguments")
     if not isinstance(arguments, dict):
-        raise Rejected("a tool call's arguments are no object", f"{name} is called with {str(arguments)[:80]!r}")
+        raise Rejected("a tool call's arguments are not an object", f"{name} is called with {str(arguments)[:80]!r}")
     named = {"id": call["id"]} if isinstance(call.get("id"), str) else {}
     return {**named, "type": "function", "function": {"name": name, "arguments": arguments}}
 
@@ -196,7 +196,7 @@ def _call(call: Any) -> Turn:
 def _tools(value: Any) -> list[dict[str, Any]]:
     tools = _listed(value or [], "tools")
     if not all(isinstance(tool, dict) for tool in tools):
-        raise Rejected("a tool is no object", str(tools)[:80])
+        raise Rejected("a tool is not an object", str(tools)[:80])
     return tools
 
 
@@ -225,4 +225,4 @@ def _check_text(value: Any) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError, TypeError, ValueError) as error:
-        raise Rejected("holds what is no text", str(error)[:120]) from error
+        raise Rejected("holds what is not text", str(error)[:120]) from error

@@ -50,7 +50,7 @@ def finished(out: Path, told: Told) -> Fit | None:
     """
     earlier = _read(out / "settings.json")
     if earlier is not None and (differing := "; ".join(_differences(earlier, told))):
-        raise ConfigurationError(f"{out} holds a phase that was told otherwise: {differing}; give another folder")
+        raise ConfigurationError(f"{out} holds a phase with other settings: {differing}; give another folder")
     end = _read(out / "fit.json")
     if end is None:
         return None

@@ -175,7 +175,7 @@ def _conversation(where: str, row: Row, side: str) -> Conversation:
     reply = row[side]
     whole = isinstance(reply, list) and reply and isinstance(reply[0], dict) and reply[0].get("role") != "assistant"
     if not whole and "prompt" not in row:
-        raise Rejected("no prompt", f"{side} is no whole conversation, and there is no column prompt")
+        raise Rejected("no prompt", f"{side} is not a whole conversation, and there is no column prompt")
     turns = {"messages": reply} if whole else {"prompt": row["prompt"], "completion": reply}
     made = to_conversation(where, {**turns, "tools": row.get("tools")})
     if isinstance(made, BadRow):

@@ -62,7 +62,7 @@ def _problem(row: Any, where: str) -> Problem:
         case {"question": str(prompt)}:
             solution = row.get("solution") or row.get("answer")
         case _:
-            raise ConfigurationError(f"{where} is no problem: it has neither messages, nor prompt, nor question")
+            raise ConfigurationError(f"{where} is not a problem: it has neither messages, nor prompt, nor question")
     if not isinstance(prompt, str) or not isinstance(solution, str | None):
         raise ConfigurationError(f"{where}: prompt and solution must be text, not {prompt!r:.40} and {solution!r:.40}")
     answer = row.get("final_answer") or (row.get("answer") if solution != row.get("answer") else None)

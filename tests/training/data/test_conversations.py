@@ -56,7 +56,7 @@ def _run(folder: Path, *pairs: Pair, tools: bool = False) -> Path:
 def test_a_run_and_all_its_exports_hold_the_same_conversations(tmp_path: Path) -> None:
     problems = SEEDS / "sample" / "word_problems.jsonl"
     run = tmp_path / "run"
-    agentinstruct.generate([problems], ["math_word_problems"], run, limit=3)
+    agentinstruct.generate([problems], ["math_word_problems"], run, limit=3, teacher="recorded:sample")
     made = list(read_conversations(run))
     assert made
     assert isinstance(made[0], Conversation)
@@ -112,27 +112,27 @@ def test_system_columns_input_and_history_are_turns_too() -> None:
     ("row", "complaint"),
     [
         ({"messages": []}, "no turns"),
-        ({"messages": None}, "messages is no list .it is a NoneType"),
+        ({"messages": None}, "messages is not a list .it is a NoneType"),
         ({"messages": "{"}, "messages is broken JSON"),
-        ({"messages": ["Hi"]}, "a turn is no object"),
+        ({"messages": ["Hi"]}, "a turn is not an object"),
         ({"messages": [{"role": "robot", "content": "x"}, SAID]}, "unknown role .'robot'; there are system, user"),
         ({"messages": [{"content": "x"}]}, "unknown role .'None'"),
         ({"messages": [ASKED]}, "no turn of the assistant"),
         ({"messages": [ASKED, SAID, ASKED]}, "ends with a turn of the user"),
         ({"messages": [ASKED, {"role": "assistant", "content": " \n"}]}, "an empty reply"),
         ({"messages": [ASKED, {"role": "assistant", "content": None, "tool_calls": []}]}, "a turn without text"),
-        ({"messages": [{"role": "user", "content": 7}, SAID]}, "content is no text .a turn of the user holds a int"),
+        ({"messages": [{"role": "user", "content": 7}, SAID]}, "content is not text .a turn of the user holds a int"),
         ({"messages": [{"role": "user", "content": [{"type": "image"}]}, SAID]}, "a turn with more than text"),
         ({"messages": [{**ASKED, "tool_calls": [CALL]}, SAID]}, "tool calls of another than the assistant"),
         ({"messages": [ASKED, {**SAID, "tool_calls": [{"id": "1"}]}]}, "a tool call without a function's name"),
         (
             {"messages": [ASKED, {**SAID, "tool_calls": [{"name": "add", "arguments": "[1]"}]}]},
-            "a tool call's arguments are no object",
+            "a tool call's arguments are not an object",
         ),
-        ({"messages": [ASKED, SAID], "tools": ["add"]}, "a tool is no object"),
+        ({"messages": [ASKED, SAID], "tools": ["add"]}, "a tool is not an object"),
         ({"prompt": "Hi", "completion": ""}, "an empty reply"),
-        ({"instruction": "Hi", "output": "Ho", "history": ["x"]}, "history is no list of pairs"),
-        ({"messages": [{**ASKED, "content": "\ud800"}, SAID]}, "holds what is no text"),
+        ({"instruction": "Hi", "output": "Ho", "history": ["x"]}, "history is not a list of pairs"),
+        ({"messages": [{**ASKED, "content": "\ud800"}, SAID]}, "holds what is not text"),
         ({"text": "Hi"}, "no column that is understood .the columns text"),
     ],
 )

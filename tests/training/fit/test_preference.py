@@ -303,11 +303,11 @@ def test_the_script_learns_from_a_run_and_names_a_wrong_setting(
 ) -> None:
     main = runpy.run_path(str(Path(__file__).parents[3] / "trainers" / "preference.py"))["main"]
     run, out = tmp_path / "run", tmp_path / "out"
-    generate([SEEDS / "sample" / "word_problems.jsonl"], ["math_word_problems"], run, limit=40)
+    generate([SEEDS / "sample"], ["math_word_problems", "reading_comprehension"], run, teacher="recorded:sample")
     words = [str(run), "--model", str(tiny_model), "--out", str(out), "--set", "max_steps=2", "--set", "batch=4"]
     assert main([*words, "--set", "learning_rate=high"]) == 2
     assert "the setting learning_rate is 'high'" in capsys.readouterr().err
-    assert main([*words, "--set", "learning_rate=1e-3", "--set", "max_length=512", "--skip-bad"]) == 0
+    assert main([*words, "--set", "learning_rate=1e-3", "--set", "max_length=2048", "--skip-bad"]) == 0
     assert "undesirable of weight 1" in capsys.readouterr().out
     assert json.loads((out / "fit.json").read_text())["figures"]["steps"] == 2
     assert "preference training (KTO)" in (out / "student" / "README.md").read_text(encoding="utf-8")
