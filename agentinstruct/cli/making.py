@@ -126,6 +126,7 @@ async def _generate(options: RunOptions, events: Events) -> Summary:
     from rich.console import Console
 
     from agentinstruct import api
+    from agentinstruct.teacher.gguf import warning_about
     from agentinstruct.view.progress import shown
 
     console = Console(stderr=True)
@@ -135,6 +136,8 @@ async def _generate(options: RunOptions, events: Events) -> Summary:
         def watch(run: Run) -> None:
             handlers.enter_context(_stopping(run, console))  # before the first question
             runs.append(run)
+            for warning in sorted(set(filter(None, map(warning_about, run.stack.identities().values())))):
+                _say(console, warning)
             events.started(run, options)
 
         def on_skip(skipped: Skipped) -> None:

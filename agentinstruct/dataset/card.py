@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from agentinstruct.dataset.parquet import Counts
 from agentinstruct.flow import Skill
+from agentinstruct.teacher.gguf import warning_about
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _HUB_LICENSE = re.compile(r"[a-z0-9.+-]+")
@@ -48,6 +49,7 @@ def render_card(
         licenses=counts.by_license.most_common(),
         unknown=counts.by_license["unknown"],
         teachers=[(role, Ready(_described(identity))) for role, identity in teachers.items()],
+        warnings=sorted({told for identity in teachers.values() if (told := warning_about(identity))}),
         offline=any(identity.get("client") == "offline" for identity in teachers.values()),
         run_seed=run_seed,
         authors=sorted(authors.items(), key=lambda each: (-each[1], each[0])),

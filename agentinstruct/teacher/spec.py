@@ -1,4 +1,4 @@
-"""Opening a teacher from what a person writes: `offline`, `openai:MODEL`, `azure:DEPLOYMENT`, or a component file."""
+"""Opening a teacher from what a person writes: `offline`, `openai:MODEL`, `gguf:FILE`, or a component file."""
 
 from __future__ import annotations
 
@@ -58,6 +58,16 @@ def open_client(
             concurrency=concurrency,
             keyless=keyless,
         )
+    if kind == "gguf" and name:
+        from agentinstruct.teacher.gguf import open_gguf
+
+        return open_gguf(
+            name,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            timeout=sampling.timeout,
+        )
     if kind == "elsewhere" and name:
         sampled = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens}
         given = {setting: value for setting, value in sampled.items() if value is not None}
@@ -70,7 +80,7 @@ def open_client(
         return _load_component(Path(spec))
     raise ConfigurationError(
         f"no teacher {spec!r}: give offline, openai:MODEL (with --base-url for any compatible server), "
-        "azure:DEPLOYMENT, or an AutoGen component file ending in .json"
+        "azure:DEPLOYMENT, gguf:FILE, or an AutoGen component file ending in .json"
     )
 
 

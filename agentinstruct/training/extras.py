@@ -1,4 +1,4 @@
-"""The packages that only training needs: imported where they are used, and named when they are missing."""
+"""The packages that extras bring, most of them for training: imported where used, and named when missing."""
 
 from __future__ import annotations
 
