@@ -26,7 +26,8 @@ Teacher = Annotated[
         "--teacher",
         "-t",
         help="openai:MODEL, azure:DEPLOYMENT, gguf:FILE, recorded:FILE, elsewhere:NAME, offline, or an AutoGen "
-        "component file ending in .json. Keys come from the environment.",
+        "component file ending in .json. Keys come from the environment. gguf:FILE answers here; "
+        "gguf:FILE?context=8192&slots=2&threads=4 sets a question's tokens, questions at once and CPU threads.",
     ),
 ]
 Roles = Annotated[

@@ -32,23 +32,24 @@ from agentinstruct.teacher.recording import Recording
 Spec = str | ChatCompletionClient | None
 
 
-_HEEDING = ("openai:", "azure:", "elsewhere:")
+_SERVED = ("openai:", "azure:", "elsewhere:")
+_SAMPLED = (*_SERVED, "gguf:")
 
 
 def _check_settings(options: TeacherOptions, specs: Iterable[Spec]) -> None:
     """Refuse settings that no teacher would heed: whoever names a server and forgets `--teacher` is not run offline."""
-    if any(isinstance(spec, str) and spec.startswith(_HEEDING) for spec in specs):
-        return
+    named = [spec for spec in specs if isinstance(spec, str)]
     given = {
-        "base_url": options.base_url,
-        "temperature": options.sampling.temperature,
-        "top_p": options.sampling.top_p,
+        "base_url": (options.base_url, _SERVED),
+        "temperature": (options.sampling.temperature, _SAMPLED),
+        "top_p": (options.sampling.top_p, _SAMPLED),
     }
-    if unheeded := [name for name, value in given.items() if value is not None]:
-        raise ConfigurationError(
-            f"{unheeded[0]} is only for a teacher such as openai:MODEL or azure:DEPLOYMENT: name one as the teacher "
-            "(a component file holds its own settings)"
-        )
+    for name, (value, heeding) in given.items():
+        if value is not None and not any(spec.startswith(heeding) for spec in named):
+            raise ConfigurationError(
+                f"{name} is only for a teacher such as openai:MODEL or azure:DEPLOYMENT: name one as the teacher "
+                "(a component file holds its own settings)"
+            )
 
 
 class TeacherStack:
@@ -140,9 +141,10 @@ class TeacherStack:
 
     def _live(self, role: str, client: ChatCompletionClient, options: TeacherOptions) -> ChatCompletionClient:
         price = self.prices.of(str(identity_of(client).get("model", "")))
+        slots: int = getattr(client, "slots", options.concurrency)  # what waits for a slot here ends with the run
         protected = self._protected[role] = Protected(
             client,
-            concurrency=options.concurrency,
+            concurrency=min(options.concurrency, slots),
             requests_per_minute=options.requests_per_minute,
             tokens_per_minute=options.tokens_per_minute,
             ledger=self.ledger,

@@ -11,7 +11,7 @@ from agentinstruct.errors import AgentInstructError, Rejected, TeacherRefused, T
 
 _LIKE_A_KEY = re.compile(r"\b((sk|pk|gsk|xai|hf)[-_]|AIza)[A-Za-z0-9_*.-]{6,}")
 _CURABLE = {408, 409, 425, 429}
-_TOO_LONG = ("context_length_exceeded", "string_above_max_length")
+_TOO_LONG = ("context_length_exceeded", "string_above_max_length", "exceed_context_size_error")
 
 
 def failure_of(
@@ -98,7 +98,8 @@ def _told(body: object) -> tuple[str, str]:
         case {"error": {**error}}:
             return _told(error)
         case {**error} if isinstance(text := error.get("message") or error.get("detail") or error.get("error"), str):
-            return _short(text), str(error.get("code") or error.get("type") or "")
+            code = error.get("code")  # llama.cpp repeats the status there, and names the error in `type`
+            return _short(text), str((code if isinstance(code, str) else "") or error.get("type") or "")
         case str():
             return _short(body), ""
         case _:

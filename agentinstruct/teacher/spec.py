@@ -75,6 +75,16 @@ def open_client(
         sampled = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens}
         given = {setting: value for setting, value in sampled.items() if value is not None}
         return Elsewhere({"client": "elsewhere", "model": name, **given})
+    if kind == "gguf" and name:
+        from agentinstruct.teacher.gguf import open_gguf
+
+        return open_gguf(
+            name,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            timeout=sampling.timeout,
+        )
     if spec == "offline":
         from agentinstruct.teacher.offline import OfflineTeacher
 
