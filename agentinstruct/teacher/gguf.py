@@ -18,7 +18,13 @@ from autogen_core.models import CreateResult, LLMMessage
 from autogen_core.tools import Tool, ToolSchema
 from pydantic import JsonValue
 
-from agentinstruct.errors import AgentInstructError, ConfigurationError, MissingExtra, TeacherRefused, TeacherUnavailable
+from agentinstruct.errors import (
+    AgentInstructError,
+    ConfigurationError,
+    MissingExtra,
+    TeacherRefused,
+    TeacherUnavailable,
+)
 from agentinstruct.teacher.client import Client
 from agentinstruct.teacher.failures import failure_of
 from agentinstruct.teacher.layer import RequestOptions, cancellable

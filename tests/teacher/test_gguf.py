@@ -29,7 +29,7 @@ from agentinstruct import Summary, TeacherOptions, generate
 from agentinstruct.errors import ConfigurationError, MissingExtra, Rejected, TeacherRefused, TeacherUnavailable
 from agentinstruct.stages import replies
 from agentinstruct.teacher.failures import failure_of
-from agentinstruct.teacher.gguf import warning_about, whole
+from agentinstruct.teacher.gguf import whole
 from agentinstruct.teacher.layer import identity_of
 from agentinstruct.teacher.model_file import ModelFile, find_smollm2
 from agentinstruct.teacher.spec import Sampling, open_client
@@ -150,13 +150,6 @@ def test_all_parts_of_a_split_model_count(tmp_path: Path) -> None:
         second.write_bytes(content)
         hashes.append(ModelFile.read(first).sha256)
     assert len({*hashes, ModelFile.read(second.with_name(first.name)).sha256}) == 2
-
-
-def test_a_tiny_model_is_warned_of_whatever_it_is_called() -> None:
-    told = warning_about({"client": "gguf", "model": "SmolLM2", "bytes": 98_362_432})
-    assert told == "SmolLM2 is a model of 98 MB: too weak for data worth keeping"
-    assert warning_about({"client": "gguf", "model": "big", "bytes": 5_000_000_000}) is None
-    assert warning_about({"client": "openai", "model": "gpt"}) is None
 
 
 def test_a_server_or_sampling_is_only_taken_where_it_is_heeded(tmp_path: Path) -> None:
