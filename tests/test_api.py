@@ -237,5 +237,5 @@ def test_no_seeds_and_no_calls_are_taken_for_what_they_say(tmp_path: Path) -> No
         agentinstruct.generate(
             [Seed.of("One.")], ["reading_comprehension"], tmp_path / "run", limit=0, teacher=RECORDED
         )
-    with pytest.raises(ConfigurationError, match="concurrency of 0"):
+    with pytest.raises(ConfigurationError, match="concurrency must be at least 1, not 0"):
         TeacherOptions(concurrency=0)

@@ -14,6 +14,8 @@ import agentinstruct
 from agentinstruct.dataset.parquet import read_pairs
 from agentinstruct.paths import SEEDS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 TEXTS = SEEDS / "sample" / "texts"

@@ -32,6 +32,8 @@ from tests.engine import Question, Teacher, pairs_of, rejected_of, seeds, write_
 from tests.openai_server import Fault, OpenAIServer
 from tests.teacher.scripted import QUESTION
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """What a terminal obeys, or reads backwards."""

@@ -15,6 +15,8 @@ import pytest
 from tests.engine import sample_answer
 from tests.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")

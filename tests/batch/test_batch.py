@@ -34,6 +34,8 @@ from tests.batching import (
 from tests.engine import dataset_bytes, pairs_of, rejected_of, sample_answer, write_flow
 from tests.openai_server import Fault, OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 ALL = ITEMS * STEPS
 _BRANCHES = '''"""A question, three side by side, and one on each."""
 

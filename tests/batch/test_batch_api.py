@@ -15,6 +15,8 @@ from tests.batch_api import Ending
 from tests.batch_file import Bounds, cut_off, doubled, turned_round, with_a_stranger, with_garbage
 from tests.openai_server import Fault, OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 Client = openai.AsyncOpenAI
 
 

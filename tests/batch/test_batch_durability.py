@@ -33,6 +33,8 @@ from tests.batching import (
 from tests.engine import dataset_bytes, write_flow
 from tests.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 KILLS = 15
 ALL = ITEMS * STEPS
 

@@ -18,6 +18,8 @@ from tests.batching import CHAIN, ITEMS, STEPS, quickly, run_batches, run_live, 
 from tests.engine import dataset_bytes, pairs_of, rejected_of, write_flow
 from tests.openai_server import Fault, OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 _BY_EXPORT = {"via": "export"}
 _POEMS = '''"""One typed question."""
 

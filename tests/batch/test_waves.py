@@ -20,6 +20,8 @@ from agentinstruct.teacher.journaled import Place
 from tests.engine import Teacher, awaited, dataset_bytes, seeds, write_flow
 from tests.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 _FLOW = """
 import asyncio
 import time

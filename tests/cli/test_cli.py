@@ -21,6 +21,8 @@ from agentinstruct.paths import SEEDS
 from tests.engine import pairs_of, sample_answer, write_flow
 from tests.openai_server import Fault, OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PROBLEMS = str(SEEDS / "sample" / "word_problems.jsonl")
 READING = ("-f", "reading_comprehension", "-t", "recorded:sample")

@@ -14,6 +14,8 @@ from agentinstruct.dataset.attempts import Attempt, Judged, Problem
 from agentinstruct.dataset.preference_rows import BORROWED, labelled_replies, preference_pairs, sft_rows
 from agentinstruct.errors import ConfigurationError
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = st.integers(0, 5)
 """Few answers, so that a reply to one problem is often right for another."""
 POSITIVES = st.sampled_from(["both", "teacher", "student"])

@@ -20,6 +20,8 @@ from agentinstruct.api import run
 from agentinstruct.verify.same_text import instruction_key
 from tests.engine import Question, Teacher, dataset_bytes, pairs_of, rejected_of, write_flow
 
+pytestmark = pytest.mark.slow
+
 _FLOW = '''"""Writes the problems that the seed's plan names, and refines them twice as it says."""
 
 from agentinstruct.errors import Rejected

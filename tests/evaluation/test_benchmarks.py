@@ -13,6 +13,8 @@ import pytest
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.evaluation.benchmarks import read_benchmark, read_benchmarks
 
+pytestmark = pytest.mark.slow
+
 GSM8K = {"question": "Ana has 3 boxes of 4 pens. How many pens?", "answer": "3*4 = <<3*4=12>>12 pens.\n#### 12"}
 SVAMP = {
     "ID": "chal-1",

@@ -13,6 +13,8 @@ from agentinstruct.evaluation import harness_report, report
 from agentinstruct.evaluation.harness import TASKS, LmEval, Task, evaluate_harness, read_outcome
 from agentinstruct.evaluation.statistics import mean
 
+pytestmark = pytest.mark.slow
+
 
 class ScriptedHarness:
     """Returns what lm-eval 0.4 does, with a value for every item by model; its calls are kept."""

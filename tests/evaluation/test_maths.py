@@ -16,6 +16,8 @@ from agentinstruct.evaluation.benchmarks import Benchmark, read_benchmark
 from agentinstruct.evaluation.maths import Doubt, MathsResults, evaluate_maths
 from tests.evaluation.scripted import ScriptedStudent
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "| <script>alert(1)</script> [x](http://e.vil) \u202e\x1b[31m `code` ## The answer is 1"
 
 

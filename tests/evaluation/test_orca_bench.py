@@ -18,6 +18,8 @@ from agentinstruct.evaluation.orca_judging import Judged, compare, judge_replies
 from agentinstruct.teacher.options import TeacherOptions
 from tests.engine import Question, Teacher, write_flow
 
+pytestmark = pytest.mark.slow
+
 PAIRS = '''
 from agentinstruct import Pair
 from agentinstruct.flow import flow

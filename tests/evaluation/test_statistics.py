@@ -17,6 +17,8 @@ from agentinstruct.evaluation.statistics import (
     wilson,
 )
 
+pytestmark = pytest.mark.slow
+
 Z = 1.959964
 
 

@@ -22,6 +22,8 @@ from tests.evaluation.test_harness import ScriptedHarness
 from tests.evaluation.test_orca_bench import items, made_run
 from tests.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 HERE = TeacherOptions()
 
 

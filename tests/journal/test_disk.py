@@ -21,6 +21,8 @@ from agentinstruct.errors import AgentInstructError, ConfigurationError
 from agentinstruct.journal.recovery import recover
 from tests.engine import Question, Teacher, dataset_bytes, seeds, write_flow
 
+pytestmark = pytest.mark.slow
+
 _FLOW = """from agentinstruct import Pair
 from agentinstruct.flow import flow
 

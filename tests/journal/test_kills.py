@@ -25,6 +25,8 @@ from tests.engine import dataset_bytes, write_flow
 from tests.forked import AT_ONCE, REPLIES, forked, reply_of, run_command_line, write_replies
 from tests.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 KILLS = 100
 _ASKING = """import asyncio
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from autogen_core.models import CreateResult, RequestUsage
 
 from agentinstruct.api import run
@@ -21,6 +22,8 @@ from agentinstruct.teacher.prices import PICODOLLARS, Price
 from tests.engine import Question, Teacher, result, seeds, write_flow
 from tests.forked import forked, run_command_line
 from tests.openai_server import Fault, OpenAIServer
+
+pytestmark = pytest.mark.slow
 
 LIVES = 40
 LONGEST = 40

@@ -16,6 +16,8 @@ from tests.engine import Teacher, dataset_bytes, pairs_of, rejected_of, sample_a
 from tests.forked import forked, run_command_line
 from tests.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 KILLS = 20
 CONCURRENCY = 4
 _STEPS = '''"""Four questions, each of which depends on the one before."""

@@ -23,6 +23,8 @@ from agentinstruct.view.progress import shown
 from tests import virtual_time
 from tests.engine import Question, Reply, Teacher, pairs_of, seeds, write_flow
 
+pytestmark = pytest.mark.slow
+
 FLOW = {
     "flow.py": '''
 import asyncio

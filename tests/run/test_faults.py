@@ -19,6 +19,8 @@ from agentinstruct.teacher.spec import Sampling
 from tests.engine import Question, Teacher, pairs_of, rejected_of, seeds, write_flow
 from tests.openai_server import Fault, Kind, OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 _FLOW = '''"""Two names and an account of them, which depends on both."""
 
 import asyncio

@@ -15,6 +15,8 @@ from agentinstruct.teacher.prices import PICODOLLARS, Price, Prices, by_batch
 from agentinstruct.teacher.protected import Protected
 from tests.teacher.scripted import QUESTION, ScriptedClient, Time, gather
 
+pytestmark = pytest.mark.slow
+
 
 class Bill:
     """A provider's own count: what was really charged, lost replies included."""

@@ -35,6 +35,8 @@ from agentinstruct.teacher.model_file import ModelFile, find_smollm2
 from agentinstruct.teacher.spec import Sampling, open_client
 from tests.engine import pairs_of, rejected_of, seeds, write_flow
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 
 

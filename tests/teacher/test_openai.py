@@ -30,6 +30,8 @@ from agentinstruct.teacher.layer import identity_of
 from agentinstruct.teacher.openai import OpenAITeacher
 from tests.openai_server import Fault, OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-proj-Zq7_do-not-show-me-41"
 QUESTION: list[LLMMessage] = [UserMessage(content="How many legs has a spider?", source="user")]
 

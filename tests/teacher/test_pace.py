@@ -24,6 +24,8 @@ from tests.openai_server import OpenAIServer
 from tests.rate_limited import RateLimited, Style, fullest_minutes
 from tests.teacher.scripted import QUESTION, ScriptedClient, gather
 
+pytestmark = pytest.mark.slow
+
 PROMPT = 9
 
 

@@ -21,6 +21,8 @@ from tests import virtual_time
 from tests.openai_server import Fault, Kind, OpenAIServer
 from tests.teacher.scripted import QUESTION, ScriptedClient, Time, gather
 
+pytestmark = pytest.mark.slow
+
 ANSWERED = RequestUsage(prompt_tokens=10, completion_tokens=5)
 
 

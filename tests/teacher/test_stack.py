@@ -6,6 +6,7 @@ import asyncio
 from random import Random
 from typing import Any
 
+import pytest
 from autogen_core.models import CreateResult, UserMessage
 
 from agentinstruct.errors import TeacherError
@@ -14,6 +15,8 @@ from agentinstruct.teacher.openai import OpenAITeacher
 from agentinstruct.teacher.prices import Price
 from agentinstruct.teacher.protected import Protected
 from tests.openai_server import Fault, OpenAIServer
+
+pytestmark = pytest.mark.slow
 
 
 def run_questions(server: OpenAIServer, count: int, ledger: Ledger) -> tuple[list[Any], Protected]:

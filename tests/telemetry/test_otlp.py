@@ -16,6 +16,8 @@ from agentinstruct.paths import SEEDS
 from tests.cli.test_cli import environment
 from tests.engine import dataset_bytes
 
+pytestmark = pytest.mark.slow
+
 PROBLEMS = str(SEEDS / "sample" / "word_problems.jsonl")
 GENERATE = ("generate", PROBLEMS, "--flow", "math_word_problems", "--limit", "2", "-t", "recorded:sample")
 

@@ -24,6 +24,8 @@ from agentinstruct.paths import SEEDS
 from agentinstruct.teacher.options import TeacherOptions
 from tests.engine import Question, Reply, Teacher, seeds, write_flow
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SECRET_WORDS = "the heron waits in the reeds"
 ONE_QUESTION = {

@@ -10,8 +10,12 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import pytest
+
 from examples.orca_math_small.problems import WordProblem, write_problems
 from examples.orca_math_small.report import TOLD, interval
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent.parent
 SIGNS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}

@@ -15,6 +15,8 @@ import agentinstruct
 from agentinstruct import cli
 from agentinstruct.paths import SEEDS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 ROWS = [
     {"prompt": f"Ana has {number} apples and buys 30 more. How many?", "completion": f"{number} + 30 = {number + 30}."}

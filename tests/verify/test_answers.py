@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from agentinstruct.verify.answers import Outcome, final_answer, mark, same_answer
 from agentinstruct.verify.expressions import same_expression
 
+pytestmark = pytest.mark.slow
+
 STATED = {
     "12 + 30 = 42\n#### 42": "42",
     r"so it is \boxed{\frac{3}{4}}": r"\frac{3}{4}",

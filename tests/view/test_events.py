@@ -12,6 +12,8 @@ from tests.cli.test_cli import MATH, PROBLEMS, Command, Said, command, start
 from tests.engine import sample_answer, write_flow
 from tests.openai_server import Fault, OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 assert command  # the fixture
 NOISY_FLOW = {
     "flow.py": '''

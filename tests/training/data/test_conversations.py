@@ -28,6 +28,8 @@ from agentinstruct.training.data.conversations import (
     to_conversation,
 )
 
+pytestmark = pytest.mark.slow
+
 ASKED = {"role": "user", "content": "Add 1."}
 SAID = {"role": "assistant", "content": "It is 1."}
 CALL = {"id": "1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": null}'}}

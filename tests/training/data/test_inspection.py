@@ -16,6 +16,8 @@ from agentinstruct.training.data.rendering import NO_LOSS, ready_tokenizer
 from agentinstruct.training.extras import need
 from agentinstruct.training.settings import SftSettings
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = SftSettings(learning_rate=1e-4, max_length=128)
 GOOD = {"messages": [{"role": "user", "content": "12 + 30?"}, {"role": "assistant", "content": "42"}]}
 LONG = {"messages": [{"role": "user", "content": "é" * 300}, {"role": "assistant", "content": "42"}]}

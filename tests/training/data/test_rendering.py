@@ -25,6 +25,8 @@ from agentinstruct.training.data.rendering import (
 )
 from tests.training.chats import CHATS, CONTROLS, TOOL, Chat, conversations, with_template
 
+pytestmark = pytest.mark.slow
+
 CASES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 QUESTION = {"role": "user", "content": "Ana has 12 apples."}
 ANSWER = {"role": "assistant", "content": "42"}

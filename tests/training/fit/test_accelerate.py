@@ -8,6 +8,8 @@ import pytest
 
 from agentinstruct.paths import TRAINERS
 
+pytestmark = pytest.mark.slow
+
 FILES: dict[str, tuple[str, dict[str, object]]] = {
     "fsdp2": ("FSDP", {"fsdp_version": 2, "fsdp_auto_wrap_policy": "TRANSFORMER_BASED_WRAP"}),
     "deepspeed_zero2": ("DEEPSPEED", {"zero_stage": 2}),

@@ -24,6 +24,8 @@ from agentinstruct.training.fit.preference import balanced_weights, fit_preferen
 from agentinstruct.training.fit.preference_data import prepare_preferences, train_preference
 from agentinstruct.training.settings import Adapter, PreferenceSettings
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 PAIRS: list[Row] = [
     {"prompt": f"What is {number} + 2?", "chosen": f"It is {number + 2}.", "rejected": f"The answer is {number}0."}

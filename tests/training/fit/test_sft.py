@@ -27,6 +27,8 @@ from agentinstruct.training.fit.sft import fit_sft, look_over
 from agentinstruct.training.fit.trl_arguments import trl_arguments
 from agentinstruct.training.settings import Adapter, SftSettings
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from agentinstruct.training.fit.folder import Fit
 from agentinstruct.training.fit.student_card import write_student_card
 from agentinstruct.training.settings import SftSettings
+
+pytestmark = pytest.mark.slow
 
 TOLD = SftSettings(learning_rate=1e-5)
 

@@ -16,6 +16,8 @@ from agentinstruct.training.fit.log import read_log
 from agentinstruct.training.fit.sft import train_sft
 from agentinstruct.training.settings import SftSettings
 
+pytestmark = pytest.mark.slow
+
 TOLD = SftSettings(learning_rate=1e-3)
 
 

@@ -19,6 +19,8 @@ from agentinstruct.training.recipes.recipes import load_recipe
 from agentinstruct.training.settings import Adapter, PreferenceSettings, SftSettings
 from agentinstruct.training.shapes import Shape, find_config, read_shape, shape_of
 
+pytestmark = pytest.mark.slow
+
 TINY = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 4}
 MID = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 5, "num_attention_heads": 8}
 SFT = SftSettings(learning_rate=1e-5)

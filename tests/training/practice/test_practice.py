@@ -19,6 +19,8 @@ from agentinstruct.training.settings import PracticeSettings
 from tests.training import practising
 from tests.training.practising import PROBLEMS, ROUNDS, VALIDATION, capabilities, made_student
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -24,6 +24,8 @@ from agentinstruct.training.settings import PracticeSettings
 from tests.engine import Question, Teacher
 from tests.openai_server import Fault, OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = PracticeSettings(learning_rate=1e-3, samples=2, max_new_tokens=8, max_steps=2, batch=2, rounds=1)
 
 

@@ -12,6 +12,8 @@ import pytest
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.training.practice.sampling import Student, _choose
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = ["Ana has 12 apples.", "2 + 2?", "How many apples does Ana have? " * 4, "Paris", "a b c d e f g"]
 
 

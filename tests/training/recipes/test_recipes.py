@@ -14,6 +14,8 @@ from agentinstruct.training.recipes.recipe_form import Recipe, Value
 from agentinstruct.training.recipes.recipes import load_recipe, shipped_recipes
 from agentinstruct.training.settings import Adapter, PreferenceSettings, SftSettings
 
+pytestmark = pytest.mark.slow
+
 RECIPES = ("orca-1", "orca-2", "orca-3", "orca-math")
 USED = [(name, variant) for name in RECIPES for variant in (None, *load_recipe(name).variants)]
 
