@@ -11,7 +11,7 @@ from typing import Any
 from agentinstruct.batch import ParkedQuestions
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.journal import JournalReader, read_journal, read_manifest, writing
-from agentinstruct.teacher import author_of
+from agentinstruct.teacher import Place, author_of
 from agentinstruct.teacher.recording import Answer, Header, Recording, reply_fields
 
 
@@ -102,7 +102,7 @@ def _answers(journal: JournalReader) -> Iterator[tuple[Answer, bool]]:
             yield answer, blotted
 
 
-def _carried_over(recording: Recording, places: Iterable[Any]) -> list[Answer]:
+def _carried_over(recording: Recording, places: Iterable[Place]) -> list[Answer]:
     """Return the answers to questions that were asked at these places in other words; of several the last."""
     earlier = {answer.place: answer for answer in recording.answers}
     carried = []

@@ -84,7 +84,7 @@ def test_a_batch_run_killed_fifteen_times_ends_as_an_unbroken_one_and_asks_nothi
         process.join()
         killed += process.exitcode == -9
     assert killed > KILLS / 2, "the moments were too late"
-    assert STEPS > len(batches.made) > 3, "the moments were too early, or too late"
+    assert STEPS > len(batches.made) >= KILLS // 5, "the run was over too early"  # a fifth waited for a batch
     _is_whole(server, stories, chain, tmp_path)
 
 

@@ -170,7 +170,7 @@ def test_a_teacher_that_cannot_be_asked_by_batch_is_refused_with_those_that_can(
         ({"size": 0}, "1 to 50000"),
         ({"size": 50_001}, "1 to 50000"),
         ({"bytes": 200_000_001}, "1 to 200000000"),
-        ({"poll": 0.0}, "more than 0"),
+        ({"poll": 0.0}, "over 0 seconds"),
     ],
 )
 def test_options_that_no_batch_can_have_are_refused(options: dict[str, Any], told: str) -> None:

@@ -23,6 +23,7 @@ from agentinstruct.training.data.rendering import ready_tokenizer
 from agentinstruct.training.fit.preference import balanced_weights, fit_preference
 from agentinstruct.training.fit.preference_data import prepare_preferences, train_preference
 from agentinstruct.training.settings import Adapter, PreferenceSettings
+from tests.engine import Question, Reply, Teacher, sample_reply
 
 pytestmark = pytest.mark.slow
 
@@ -300,16 +301,25 @@ def test_replies_of_one_label_alone_are_refused(tmp_path: Path, tiny_model: Path
         train_preference(source, tiny_model, tmp_path / "out", KTO, say=_silent)
 
 
+def _wrong_about_the_bakery(question: Question) -> Reply:
+    """Answer as recorded, but reckon the trays of one problem wrongly."""
+    reply = sample_reply(question)
+    if question.wanted == "Answer" and "How many trays" in question.user:
+        return json.dumps({**json.loads(str(reply)), "final_answer": "16"})
+    return reply
+
+
 def test_the_script_learns_from_a_run_and_names_a_wrong_setting(
     tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main = runpy.run_path(str(Path(__file__).parents[3] / "trainers" / "preference.py"))["main"]
     run, out = tmp_path / "run", tmp_path / "out"
-    generate([SEEDS / "sample"], ["math_word_problems", "reading_comprehension"], run, teacher="recorded:sample")
+    problems = [SEEDS / "sample" / "word_problems.jsonl"]
+    generate(problems, ["math_word_problems"], run, teacher=Teacher(_wrong_about_the_bakery))
     words = [str(run), "--model", str(tiny_model), "--out", str(out), "--set", "max_steps=2", "--set", "batch=4"]
     assert main([*words, "--set", "learning_rate=high"]) == 2
     assert "the setting learning_rate is 'high'" in capsys.readouterr().err
-    assert main([*words, "--set", "learning_rate=1e-3", "--set", "max_length=2048", "--skip-bad"]) == 0
+    assert main([*words, "--set", "learning_rate=1e-3", "--set", "max_length=512", "--skip-bad"]) == 0
     assert "undesirable of weight 1" in capsys.readouterr().out
     assert json.loads((out / "fit.json").read_text())["figures"]["steps"] == 2
     assert "preference training (KTO)" in (out / "student" / "README.md").read_text(encoding="utf-8")

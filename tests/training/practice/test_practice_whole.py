@@ -134,7 +134,7 @@ def test_problems_come_from_each_form_with_their_answer(
 
 
 def test_rows_that_are_no_problems_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="line 1 is no problem"):
+    with pytest.raises(ConfigurationError, match="line 1 is not a problem"):
         read_problems(_write(tmp_path / "p.jsonl", [{"text": "hm"}]))
     with pytest.raises(ConfigurationError, match="no problem with an answer, in 1 rows"):
         read_problems(_write(tmp_path / "q.jsonl", [{"prompt": "Who knows?"}]))
