@@ -35,7 +35,7 @@ def measure(seeds: Path, out: Path, *, flow: str, concurrency: int, trace: int) 
     if trace:
         tracemalloc.start(12)
     started = time.perf_counter()
-    summary = generate([seeds], [flow], out, teacher=TeacherOptions(concurrency=concurrency))
+    summary = generate([seeds], [flow], out, teacher=TeacherOptions(teacher="offline", concurrency=concurrency))
     seconds = time.perf_counter() - started
     if trace:
         for statistic in tracemalloc.take_snapshot().statistics("lineno")[:trace]:

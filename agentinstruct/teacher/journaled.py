@@ -9,7 +9,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, Unpack, cast
 
@@ -50,23 +50,19 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where in a run a question is asked. `id` names it in the whole run, `question` is the hash of its words.
+    """Where in a run a question is asked. `id` names it in the whole run, `key` in its item, in journal and lineage.
 
-    The hash covers all that decides the answer: agent, teacher, messages, reply schema and sampling.
+    `question` is the hash of its words and of all that decides the answer: agent, teacher, reply schema and sampling.
     """
 
     id: str
+    key: str
     flow: str
     seed: str
     agent: str
     question: str
     branch: str
     occurrence: int
-
-    @property
-    def key(self) -> str:
-        """The request's id in the journal and in lineage."""
-        return content_hash(self.question, self.branch, self.occurrence)
 
 
 class Asking(Protocol):
@@ -169,8 +165,10 @@ class Journaled(Layer):
 
     def _place(self, question: str, occurrence: int) -> Place:
         scope = self._scope
-        place = Place(
-            id="",
+        key = content_hash(question, scope.path, occurrence)
+        return Place(
+            id=self._recorder.question(key),
+            key=key,
             flow=scope.flow,
             seed=scope.seed,
             agent=self._agent,
@@ -178,7 +176,6 @@ class Journaled(Layer):
             branch=scope.path,
             occurrence=occurrence,
         )
-        return replace(place, id=self._recorder.question(place.key))
 
     async def _ask(
         self, place: Place, request: dict[str, Any], messages: Sequence[LLMMessage], options: RequestOptions, call: Span

@@ -147,7 +147,7 @@ def _teacher() -> OpenAITeacher:
     return OpenAITeacher("m", base_url="http://localhost:1/v1", temperature=0.5)
 
 
-QUESTION = Place(id="q", flow="f", seed="s", agent="a", question="h", branch="", occurrence=0)
+QUESTION = Place(id="q", key="k", flow="f", seed="s", agent="a", question="h", branch="", occurrence=0)
 _HELLO = [UserMessage(content="hello \u2028 there", source="user")]
 
 

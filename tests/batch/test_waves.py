@@ -196,7 +196,7 @@ def parking(tmp_path: Path) -> Iterator[Parking]:
 
 
 def _question(name: str, *, place: str, body: str) -> Question:
-    asked = Place(id=name, flow="f", seed="s", agent="a", question="h", branch="", occurrence=0)
+    asked = Place(id=name, key="k", flow="f", seed="s", agent="a", question="h", branch="", occurrence=0)
     return Question(asked=asked, place=place, body=body)
 
 
