@@ -11,7 +11,7 @@ from agentinstruct.teacher.journaled import Place, restore
 from agentinstruct.teacher.recording import Answer, Header, Recording, reply_fields
 
 _TREES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=5
+    st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5
 )
 _OBJECTS = st.dictionaries(st.text(), _TREES)
 CONTENTS = st.one_of(
@@ -41,7 +41,7 @@ def _answer(seed: str, text: str, *, branch: str = "", n: int = 0) -> Answer:
 def _found(recording: Recording, seed: str, *, key: str = "unknown", occurrence: int = 0) -> str | None:
     place = Place(id="q", key=key, flow="f", seed=seed, agent="a", question="h", branch="b", occurrence=occurrence)
     answer = recording.find(place)
-    return answer and answer.text
+    return answer.text if answer else None
 
 
 def test_an_answer_is_the_one_given_there_then_the_same_seeds_then_others_in_order() -> None:
