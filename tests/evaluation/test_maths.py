@@ -107,7 +107,7 @@ def test_a_killed_evaluation_asks_nothing_twice_and_groups_as_an_unbroken_one(tm
         ask_all(broken, prompts, KeptReplies(path))
     assert broken.closed
     with path.open("a") as file:
-        file.write('["torn", "by the ki')  # the kill came in the middle of a line
+        file.write('{"crc":"torn by the ki')  # the kill came in the middle of a line
     resumed = ScriptedStudent(right)
     assert ask_all(resumed, prompts, KeptReplies(path)) == expected
     assert broken.calls + resumed.calls == whole.calls
@@ -130,12 +130,8 @@ def test_a_question_without_a_reply_is_an_error_that_the_next_call_cures(tmp_pat
     assert ask_all(student, ["a", "b", "c"], KeptReplies(path)) == {"a": "x", "b": "x", "c": "x"}
 
 
-def test_a_damaged_file_of_replies_is_named_and_not_read_past(tmp_path: Path) -> None:
+def test_replies_are_not_kept_through_a_link(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    path.write_text('["a", "b"]\nnot json\n["c", "d"]\n')
-    with pytest.raises(ConfigurationError, match=r"r\.jsonl, line 2"):
-        KeptReplies(path)
-    path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigurationError, match="is a link"):
         KeptReplies(path)
