@@ -17,15 +17,10 @@ from agentinstruct.training.practice.lines import Ledger
 class Solve(Protocol):
     """A model that answers greedily: `prompts -> replies`, None where one could not be had."""
 
-    @property
-    def identity(self) -> Mapping[str, JsonValue]:
-        """What answers, and how it is told to; replies are kept under it, so it must change when they might."""
-        ...
-
-    @property
-    def at_once(self) -> int:
-        """Prompts of one call, which is also what a kill can cost."""
-        ...
+    identity: Mapping[str, JsonValue]
+    """What answers, and how it is told to; replies are kept under it, so it must change when they might."""
+    at_once: int
+    """Prompts of one call, which is also what a kill can cost."""
 
     def __call__(self, prompts: Sequence[str]) -> list[str | None]:
         """Return the replies in the order of `prompts`."""

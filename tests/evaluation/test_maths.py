@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from pydantic import JsonValue
 
 from agentinstruct.errors import AgentInstructError, ConfigurationError, RunLocked
 from agentinstruct.evaluation import maths_report, report
@@ -17,6 +16,10 @@ from agentinstruct.evaluation.maths import Doubt, MathsResults, evaluate_maths
 from tests.evaluation.scripted import ScriptedStudent
 
 HOSTILE = "| <script>alert(1)</script> [x](http://e.vil) \u202e\x1b[31m `code` ## The answer is 1"
+WHO: report.Identities = {
+    "student": {"model": "student $x$ | <b>", "sha256": "ab" * 32},
+    "control": {"model": "base"},
+}
 
 
 class ScriptedJudge:
@@ -25,13 +28,9 @@ class ScriptedJudge:
     def __init__(self) -> None:
         self.doubts: list[Doubt] = []
 
-    @property
-    def identity(self) -> Mapping[str, JsonValue]:
-        return {"model": "judge"}
-
-    def __call__(self, doubts: Sequence[Doubt]) -> list[bool | None]:
+    def __call__(self, doubts: Sequence[Doubt]) -> dict[Doubt, bool]:
         self.doubts += doubts
-        return [None if "hopeless" in doubt.reply else "forty-two" in doubt.reply for doubt in doubts]
+        return {doubt: "forty-two" in doubt.reply for doubt in doubts if "hopeless" not in doubt.reply}
 
 
 def sums(tmp_path: Path, n: int = 10, name: str = "sums") -> Benchmark:
@@ -66,7 +65,7 @@ def test_a_student_is_measured_beside_its_control_on_the_same_items(tmp_path: Pa
 
 def test_a_control_that_wins_is_told_as_loudly(tmp_path: Path) -> None:
     found = evaluate_maths([sums(tmp_path, 40)], right_below(5), right_below(39), KeptReplies(tmp_path / "r.jsonl"))
-    lines = maths_report.table(found, student={"model": "ours"}, control={"model": "base"}, judge=None)
+    lines = maths_report.table(found, {"student": {"model": "ours"}, "control": {"model": "base"}})
     (line,) = [line for line in lines if line.startswith("| sums ")]
     assert "-85.0" in line and "**worse**" in line and "0 / 34" in line
 
@@ -149,20 +148,10 @@ def test_the_same_question_in_two_benchmarks_is_asked_once(tmp_path: Path) -> No
 def written(tmp_path: Path, *, control: bool, reply: str = "The answer is 1.") -> tuple[Path, MathsResults]:
     out = tmp_path / "out"
     with report.directory(out):
-        return out, _written(tmp_path, out, control=control, reply=reply)
-
-
-def _written(tmp_path: Path, out: Path, *, control: bool, reply: str) -> MathsResults:
-    student = ScriptedStudent(lambda _: reply)
-    found = evaluate_maths(
-        [sums(tmp_path), sums(tmp_path, 5, "more")],
-        student,
-        right_below(4) if control else None,
-        KeptReplies(out / "replies.jsonl"),
-    )
-    who: dict[str, JsonValue] = {"model": "student $x$ | <b>", "sha256": "ab" * 32}
-    maths_report.write(out, found, student=who, control={"model": "base"} if control else None, judge=None)
-    return found
+        on, kept = [sums(tmp_path), sums(tmp_path, 5, "more")], KeptReplies(out / "replies.jsonl")
+        found = evaluate_maths(on, ScriptedStudent(lambda _: reply), right_below(4) if control else None, kept)
+        maths_report.write(out, found, WHO if control else {"student": WHO["student"]})
+        return out, found
 
 
 def test_the_directory_holds_every_figure_every_reply_a_table_and_a_picture(tmp_path: Path) -> None:
@@ -200,8 +189,7 @@ def test_the_directory_holds_every_figure_every_reply_a_table_and_a_picture(tmp_
 def test_the_same_replies_leave_the_same_files(tmp_path: Path) -> None:
     out, found = written(tmp_path, control=True)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    who: dict[str, JsonValue] = {"model": "student $x$ | <b>", "sha256": "ab" * 32}
-    maths_report.write(out, found, student=who, control={"model": "base"}, judge=None)
+    maths_report.write(out, found, WHO)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
