@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,20 +11,16 @@ from pydantic import JsonValue
 
 from agentinstruct.errors import AgentInstructError, ConfigurationError
 from agentinstruct.records import content_hash
+from agentinstruct.training.practice.lines import Ledger
 
 
 class Solve(Protocol):
     """A model that answers greedily: `prompts -> replies`, None where one could not be had."""
 
-    @property
-    def identity(self) -> Mapping[str, JsonValue]:
-        """What answers, and how it is told to; replies are kept under it, so it must change when they might."""
-        ...
-
-    @property
-    def at_once(self) -> int:
-        """Prompts of one call, which is also what a kill can cost."""
-        ...
+    identity: Mapping[str, JsonValue]
+    """What answers, and how it is told to; replies are kept under it, so it must change when they might."""
+    at_once: int
+    """Prompts of one call, which is also what a kill can cost."""
 
     def __call__(self, prompts: Sequence[str]) -> list[str | None]:
         """Return the replies in the order of `prompts`."""
@@ -38,29 +32,13 @@ class Solve(Protocol):
 
 
 class KeptReplies:
-    """Replies by model and prompt in a file of JSON lines; a last line torn by a kill is dropped when it is opened."""
+    """Replies by model and prompt in a ledger, which outlives a kill at any moment."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._replies: dict[str, str] = {}
         if path.is_symlink():
             raise ConfigurationError(f"{path} is a link: give --out a directory of its own")
-        if path.exists():
-            self._load()
-
-    def _load(self) -> None:
-        whole = 0
-        with self._path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    key, reply = json.loads(line)
-                except ValueError as error:
-                    raise ConfigurationError(f"{self._path}, line {number}: is damaged ({error}): remove it") from error
-                self._replies[str(key)] = str(reply)
-                whole += len(line)
-        os.truncate(self._path, whole)
+        self._ledger = Ledger(path)
+        self._replies: dict[str, str] = {key: reply for row in self._ledger.rows() for key, reply in row.items()}
 
     def get(self, key: str) -> str | None:
         """Return the reply kept under `key`, if there is one."""
@@ -68,14 +46,9 @@ class KeptReplies:
 
     def keep(self, replies: Mapping[str, str]) -> None:
         """Write replies through to the disk; one that is there already stays as it is."""
-        fresh = {key: reply for key, reply in replies.items() if key not in self._replies}
-        if not fresh:
-            return
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps([key, reply]) + "\n" for key, reply in fresh.items()))
-            file.flush()
-            os.fsync(file.fileno())
-        self._replies |= fresh
+        if fresh := {key: reply for key, reply in replies.items() if key not in self._replies}:
+            self._ledger.append(fresh)
+            self._replies |= fresh
 
 
 def ask_all(

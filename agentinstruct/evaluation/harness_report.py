@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import JsonValue
-
 from agentinstruct.evaluation import report
 from agentinstruct.evaluation.harness import TASKS, HarnessRow, Outcome
-from agentinstruct.evaluation.plots import Bars, draw
+from agentinstruct.evaluation.plots import draw
+from agentinstruct.evaluation.report import Identities
 
-Identity = Mapping[str, JsonValue]
 _HOW = (
     "lm-eval's tasks, zero-shot; 95 % intervals: Wilson's where an item is right or wrong, Tango's for their "
     "difference, else normal ones; differences are of the same items. The papers' settings are not known: compare "
@@ -20,29 +18,21 @@ _HOW = (
 )
 
 
-def write(out: Path, rows: Sequence[HarnessRow], *, student: Identity, control: Identity | None) -> None:
+def write(out: Path, rows: Sequence[HarnessRow], who: Identities) -> None:
     """Write `results.json`, `answers.jsonl`, `table.md` and the picture."""
-    report.write_answers(out, _items(rows))
-    held = {"kind": "lm-eval", "student": dict(student), "control": dict(control) if control else None}
-    settings = {"few_shot": 0, "interval": 0.95}
     figures = {row.benchmark: _figures(row) for row in rows}
-    report.write_results(out, {**held, "settings": settings, "benchmarks": figures})
-    report.write_table(out, "Benchmarks by lm-eval", table(rows, student=student, control=control))
+    held = {"kind": "lm-eval", "settings": {"few_shot": 0, "interval": 0.95}, "benchmarks": figures}
+    report.write(out, who, held, _items(rows), table(rows, who))
     bars = [
-        Bars(
-            name=row.benchmark,
-            student=report.in_percent(row.student.estimate),
-            control=report.in_percent(row.control.estimate) if row.control else None,
-        )
+        report.percent_bars(row.benchmark, row.student.estimate, row.control.estimate if row.control else None)
         for row in rows
     ]
-    title = "Benchmarks by lm-eval, zero-shot" + ("" if control else " (no control was given)")
-    draw(bars, out, title=title, axis="score, per cent (95 % interval)", highest=100)
+    draw(bars, out, title="Benchmarks by lm-eval, zero-shot", axis="score, per cent (95 % interval)", highest=100)
 
 
-def table(rows: Sequence[HarnessRow], *, student: Identity, control: Identity | None) -> list[str]:
+def table(rows: Sequence[HarnessRow], who: Identities) -> list[str]:
     """Return the table's Markdown, with what it rests on."""
-    header = ["Benchmark", "Figure", "n", "Student", *(["Control", "Difference", "Shown"] if control else [])]
+    header = ["Benchmark", "Figure", "n", "Student", *(["Control", "Difference", "Shown"] if "control" in who else [])]
     lines = []
     for row in rows:
         task, mean = TASKS[row.benchmark], row.student.estimate
@@ -51,13 +41,12 @@ def table(rows: Sequence[HarnessRow], *, student: Identity, control: Identity | 
             cells += [report.percent(row.control.estimate), report.points(row.difference)]
             cells.append(report.verdict(row.difference))
         lines.append(cells)
-    named = [f"Student: {report.named(student)}.", *([f"Control: {report.named(control)}."] if control else [])]
     templates = {
         str(each.said.get("chat_template_sha256")) for row in rows for each in (row.student, row.control) if each
     }
     unlike = ["**Student and control have different chat templates**, which may account for a difference."]
-    warned = unlike if len(templates) > 1 else []
-    return [*([] if control else [report.NO_CONTROL, ""]), *report.table(header, lines), "", _HOW, *warned, *named]
+    notes = [_HOW, *(unlike if len(templates) > 1 else [])]
+    return report.page("Benchmarks by lm-eval", header, lines, notes, who)
 
 
 def _figures(row: HarnessRow) -> dict[str, Any]:

@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
-
-from pydantic import JsonValue
 
 from agentinstruct.evaluation.asking import KeptReplies, Solve, ask_all
 from agentinstruct.evaluation.benchmarks import Benchmark, prompts_of
@@ -28,17 +25,8 @@ class Doubt:
     reply: str
 
 
-class Judge(Protocol):
-    """Decides whether replies come to the wanted answers; None where it could not."""
-
-    @property
-    def identity(self) -> Mapping[str, JsonValue]:
-        """Who judges: recorded with the results."""
-        ...
-
-    def __call__(self, doubts: Sequence[Doubt]) -> list[bool | None]:
-        """Return the verdicts in the order of `doubts`."""
-        ...
+Judge = Callable[[Sequence[Doubt]], Mapping[Doubt, bool]]
+"""Decides whether replies come to the wanted answers; it leaves out those it could not decide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +47,11 @@ class Marked:
     def right(self) -> bool:
         """Whether it counts as solved."""
         return self.outcome is Outcome.RIGHT
+
+    @property
+    def doubt(self) -> Doubt:
+        """What a judge is asked of it where it is unreadable."""
+        return Doubt(question=self.question, wanted=self.wanted, reply=self.reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,19 +129,14 @@ def _marked(benchmarks: Sequence[Benchmark], who: str, replies: Mapping[str, str
 
 def _judged(marked: Sequence[Marked], judge: Judge) -> list[Marked]:
     """Have the judge decide what is unreadable; an empty reply needs none."""
-    doubts = {
-        Doubt(question=each.question, wanted=each.wanted, reply=each.reply): None
+    unread = [each for each in marked if each.outcome is Outcome.UNREADABLE and each.reply.strip()]
+    verdicts = judge(list(dict.fromkeys(each.doubt for each in unread)))
+    return [
+        replace(each, outcome=Outcome.RIGHT if verdicts[each.doubt] else Outcome.WRONG, by="judge")
+        if each.doubt in verdicts
+        else each
         for each in marked
-        if each.outcome is Outcome.UNREADABLE and each.reply.strip()
-    }
-    verdicts = dict(zip(doubts, judge(list(doubts)), strict=True))
-    decided = []
-    for each in marked:
-        agreed = verdicts.get(Doubt(question=each.question, wanted=each.wanted, reply=each.reply))
-        if each.outcome is Outcome.UNREADABLE and agreed is not None:
-            each = replace(each, outcome=Outcome.RIGHT if agreed else Outcome.WRONG, by="judge")  # noqa: PLW2901  # the same reply, decided
-        decided.append(each)
-    return decided
+    ]
 
 
 def _row(benchmark: Benchmark, marked: Sequence[Marked], *, with_control: bool) -> Row:

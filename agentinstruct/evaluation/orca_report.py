@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from pydantic import JsonValue
 
 from agentinstruct.evaluation import report
 from agentinstruct.evaluation.orca_judging import HIGHEST, BenchResults, Judged, Side
 from agentinstruct.evaluation.plots import Bars, draw
+from agentinstruct.evaluation.report import Identities
 from agentinstruct.evaluation.statistics import RESAMPLES
 
-Identity = Mapping[str, JsonValue]
+_TITLE = "Orca-Bench, 0 to 10 beside the teacher's 10"
 _OVERALL = "Overall (mean of skills)"
 
 
-def write(
-    out: Path, results: BenchResults, *, student: Identity, control: Identity | None, judge: Identity, seed: int = 0
-) -> None:
+def write(out: Path, results: BenchResults, who: Identities, *, seed: int = 0) -> None:
     """Write `results.json`, `answers.jsonl`, `table.md` and the picture."""
-    report.write_answers(out, map(_answer, results.judged))
     settings = {
         "decoding": "greedy",
         "teacher_score": HIGHEST,
@@ -29,20 +24,13 @@ def write(
         "interval": 0.95,
         "bootstrap": {"resamples": RESAMPLES, "clusters": "seed", "seed": seed},
     }
-    held: dict[str, Any] = {
-        "kind": "orca-bench",
-        "student": dict(student),
-        "control": dict(control) if control else None,
-    }
-    held |= {"judge": dict(judge), "settings": settings, "difference": results.difference}
-    report.write_results(out, {**held, "scores": {"student": results.student, "control": results.control}})
-    title = "Orca-Bench, 0 to 10 beside the teacher's 10"
-    report.write_table(out, title, table(results, student=student, control=control, judge=judge))
-    figure = title + ("" if control else " (no control was given)")
-    draw(_bars(results), out, title=figure, axis="mean score (95 % interval)", highest=HIGHEST)
+    scores = {"student": results.student, "control": results.control}
+    held = {"kind": "orca-bench", "settings": settings, "difference": results.difference, "scores": scores}
+    report.write(out, who, held, map(_answer, results.judged), table(results, who))
+    draw(_bars(results), out, title=_TITLE, axis="mean score (95 % interval)", highest=HIGHEST)
 
 
-def table(results: BenchResults, *, student: Identity, control: Identity | None, judge: Identity) -> list[str]:
+def table(results: BenchResults, who: Identities) -> list[str]:
     """Return the table's Markdown, with what it rests on and how far the judge favours a place."""
     ours, theirs, gains = results.student, results.control, results.difference
     header = ["Skill", "n", "Student", *(["Control", "Difference", "Shown"] if theirs else [])]
@@ -56,10 +44,8 @@ def table(results: BenchResults, *, student: Identity, control: Identity | None,
             cells += [report.grade(other) if other else "–", report.grade(gain, sign="+") if gain else "–"]
             cells.append(report.verdict(gain) if gain else "–")
         rows.append(cells)
-    lines = [*([] if theirs else [report.NO_CONTROL, ""]), *report.table(header, rows), "", _how(ours)]
-    lines += [_order("student", ours), *([_order("control", theirs)] if theirs else [])]
-    lines += [f"Student: {report.named(student)}.", *([f"Control: {report.named(control)}."] if control else [])]
-    return [*lines, f"Judge: {report.named(judge)}."]
+    notes = [_how(ours), _order("student", ours), *([_order("control", theirs)] if theirs else [])]
+    return report.page(_TITLE, header, rows, notes, who)
 
 
 def _how(ours: Side) -> str:

@@ -28,7 +28,8 @@ class Bars:
 def draw(bars: Sequence[Bars], out: Path, *, title: str, axis: str, highest: float) -> None:
     """Write `results.png` and `results.svg` into `out`; raises `MissingExtra` without matplotlib.
 
-    Values run from 0 to `highest`. Names are drawn as they stand: nothing in them is read as mathematics or markup.
+    Values run from 0 to `highest`; the title says where there is no control. Names are drawn as they stand: nothing in
+    them is read as mathematics or markup.
     """
     figures, agg = need("matplotlib.figure"), need("matplotlib.backends.backend_agg")
     with need("matplotlib").rc_context({"svg.hashsalt": "agentinstruct", "svg.fonttype": "path"}):
@@ -36,7 +37,8 @@ def draw(bars: Sequence[Bars], out: Path, *, title: str, axis: str, highest: flo
         agg.FigureCanvasAgg(figure)
         axes = figure.subplots()
         _bars(axes, bars)
-        _labels(axes, bars, title=title, axis=axis, highest=highest)
+        alone = "" if any(bar.control for bar in bars) else " (no control was given)"
+        _labels(axes, bars, title=title + alone, axis=axis, highest=highest)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a stranger's name, in any script
             figure.savefig(out / "results.png", metadata={"Software": None})

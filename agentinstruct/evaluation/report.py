@@ -16,16 +16,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from agentinstruct.errors import ConfigurationError, RunLocked
+from agentinstruct.evaluation.plots import Bars
 from agentinstruct.evaluation.statistics import Estimate, Paired
 from agentinstruct.journal import replace
 
+Identities = Mapping[str, Mapping[str, JsonValue]]
+"""Who was measured: the student, the control where there is one, and the judge."""
 _PACKAGES = ("agentinstruct", "torch", "transformers", "tokenizers", "math-verify", "lm_eval", "datasets", "numpy")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>&~$@:-])")
 _INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LOCK = ".evaluation.lock"
 """Also what an evaluation's directory is known by."""
-NO_CONTROL = (
+_NO_CONTROL = (
     "**No control was given.** These figures do not show that the data helped: give the same base model without it by "
     "`--control`, and the difference is measured on the same items."
 )
@@ -54,28 +59,29 @@ def directory(out: Path) -> Iterator[Path]:
         yield out
 
 
-def write_results(out: Path, results: Mapping[str, Any]) -> None:
-    """Write `results.json`, whole or not at all; the versions of what was used are added."""
-    held = {**results, "versions": versions()}
-    replace(
-        out / "results.json", json.dumps(held, default=_plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+def write(
+    out: Path, who: Identities, results: Mapping[str, Any], answers: Iterable[Mapping[str, Any]], lines: Sequence[str]
+) -> None:
+    """Write `results.json`, with versions of what was used, `answers.jsonl` and `table.md`, each whole or not at all.
+
+    `answers` has a row for every reply, with what was read in it and why it counts as it does.
+    """
+    held = {"student": who["student"], "control": None, **who, **results, "versions": versions()}
+    replace(out / "answers.jsonl", "".join(json.dumps(row, default=_plain) + "\n" for row in answers))
+    whole = json.dumps(held, default=_plain, indent=2, ensure_ascii=False, allow_nan=False)
+    replace(out / "results.json", whole + "\n")
+    replace(out / "table.md", "\n".join(lines) + "\n")
 
 
-def write_answers(out: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write `answers.jsonl`: a row for every reply, with what was read in it and why it counts as it does."""
-    replace(out / "answers.jsonl", "".join(json.dumps(row, default=_plain) + "\n" for row in rows))
-
-
-def write_table(out: Path, title: str, lines: Sequence[str]) -> None:
-    """Write `table.md`; what stands in `lines` is Markdown already."""
-    replace(out / "table.md", "\n".join([f"# {title}", "", *lines]) + "\n")
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a Markdown table, its first column to the left and the figures to the right."""
+def page(
+    title: str, header: Sequence[str], rows: Iterable[Sequence[str]], notes: Sequence[str], who: Identities
+) -> list[str]:
+    """Return the lines of a Markdown table with what it rests on, and whose figures these are; cells are Markdown."""
     border = [":--", *["--:"] * (len(header) - 1)]
-    return [f"| {' | '.join(cells)} |" for cells in (header, border, *rows)]
+    table = [f"| {' | '.join(cells)} |" for cells in (header, border, *rows)]
+    models = [f"{each.capitalize()}: {named(identity)}." for each, identity in who.items()]
+    warned = [] if "control" in who else [_NO_CONTROL, ""]
+    return [f"# {title}", "", *warned, *table, "", *notes, *models]
 
 
 def escaped(text: object, *, longest: int = 80) -> str:
@@ -99,8 +105,12 @@ def grade(estimate: Estimate, *, sign: str = "") -> str:
     return _figure(estimate, 1, 2, sign=sign)
 
 
-def in_percent(estimate: Estimate) -> Estimate:
-    """Return a share as the same figure in per cent, for a picture."""
+def percent_bars(name: str, student: Estimate, control: Estimate | None) -> Bars:
+    """Return shares as bars of a picture in per cent."""
+    return Bars(name=name, student=_in_percent(student), control=_in_percent(control) if control else None)
+
+
+def _in_percent(estimate: Estimate) -> Estimate:
     low, high = (None if edge is None else edge * 100 for edge in (estimate.low, estimate.high))
     return Estimate(value=estimate.value * 100, low=low, high=high, n=estimate.n)
 

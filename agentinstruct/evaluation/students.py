@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from agentinstruct.dataset import Problem
 from agentinstruct.evaluation.asking import Solve
 from agentinstruct.evaluation.identity import model_identity
 from agentinstruct.evaluation.maths import Doubt
@@ -17,8 +16,7 @@ from agentinstruct.journal import read_manifest
 from agentinstruct.records import content_hash
 from agentinstruct.teacher import TeacherOptions
 from agentinstruct.training.data import ready_tokenizer
-from agentinstruct.training.practice import ServedStudent, TeacherJudge, Unread
-from agentinstruct.training.settings import PracticeSettings
+from agentinstruct.training.practice import judge_all, solve_all
 
 if TYPE_CHECKING:
     from agentinstruct.training.practice.sampling import Student
@@ -46,12 +44,7 @@ class StudentHere:
         self._model = model
         self._longest = max_new_tokens
         self._student: Student | None = None
-        self._identity: dict[str, JsonValue] = {**model_identity(model), "max_new_tokens": max_new_tokens}
-
-    @property
-    def identity(self) -> Mapping[str, JsonValue]:
-        """The model by name and hash, and how long its replies may be."""
-        return self._identity
+        self.identity: Mapping[str, JsonValue] = {**model_identity(model), "max_new_tokens": max_new_tokens}
 
     def __call__(self, prompts: Sequence[str]) -> list[str | None]:
         """Return a greedy reply to each prompt, cut at the longest that is allowed."""
@@ -75,56 +68,36 @@ class StudentThere:
     """Everything at once: the engine keeps the server busy, and goes on after a kill by itself."""
 
     def __init__(self, model: str, *, max_new_tokens: int, folder: Path, served: TeacherOptions) -> None:
-        self._server = ServedStudent(replace(served, teacher=model), folder)
-        self._identity: dict[str, JsonValue] = {"model": model, "max_new_tokens": max_new_tokens}
-        if served.base_url is not None:
-            self._identity["base_url"] = served.base_url
-        # of a round's settings only the length counts here: nothing is learnt
-        self._settings = PracticeSettings(learning_rate=1.0, max_new_tokens=max_new_tokens)
-
-    @property
-    def identity(self) -> Mapping[str, JsonValue]:
-        """The model's name and server, and how long its replies may be."""
-        return self._identity
+        sampling = replace(served.sampling, temperature=0.0, top_p=None)
+        self._options = replace(served, teacher=model, sampling=sampling)
+        self._out = folder / "validating"
+        self._longest = max_new_tokens
+        self.identity: Mapping[str, JsonValue] = {
+            "model": model,
+            "max_new_tokens": max_new_tokens,
+            **({} if served.base_url is None else {"base_url": served.base_url}),
+        }
 
     def __call__(self, prompts: Sequence[str]) -> list[str | None]:
         """Return a reply at temperature 0 to each prompt; an empty one where the server gave none that was finished."""
-        problems = [Problem(id=content_hash("evaluation", prompt), prompt=prompt) for prompt in prompts]
-        found, _ = self._server.answer(problems, self._settings, samples=1, temperature=0.0, seed=0)
-        return [replies[0].text for replies in found]
+        ids = {prompt: content_hash("evaluation", prompt) for prompt in prompts}
+        asked = {name: prompt for prompt, name in ids.items()}
+        found, _ = solve_all(asked, self._out, self._options, samples=1, most=self._longest)
+        return [found[ids[prompt]][0].text for prompt in prompts]
 
     def close(self) -> None:
         """Nothing is held between calls."""
 
 
-class JudgeByTeacher:
-    """A teacher that marks what no program could read, through a run of our engine below `folder`."""
-
-    def __init__(self, teacher: TeacherOptions, folder: Path) -> None:
-        self._judge = TeacherJudge(teacher)
-        self._folder = folder
-        self._name = str(teacher.teacher)
-
-    @property
-    def identity(self) -> Mapping[str, JsonValue]:
-        """The teacher as it was asked, as the run's manifest has it."""
-        return judge_identity(self._folder / "judging", self._name)
-
-    def __call__(self, doubts: Sequence[Doubt]) -> list[bool | None]:
-        """Return whether each reply comes to what was wanted; None where the teacher gave no readable verdict."""
-        unread = [
-            Unread(
-                problem=Problem(
-                    id=content_hash("evaluation", doubt.question, doubt.wanted),
-                    prompt=doubt.question,
-                    answer=doubt.wanted,
-                ),
-                reply=doubt.reply,
-            )
-            for doubt in doubts
-        ]
-        verdicts = self._judge(unread, self._folder)
-        return [verdicts.get(each.id) for each in unread]
+def judge_doubts(doubts: Sequence[Doubt], run: Path, teacher: TeacherOptions) -> dict[Doubt, bool]:
+    """Have a teacher say, by a run of our engine, which replies come to what was wanted; it may leave some out."""
+    ids = {
+        doubt: content_hash("unread", content_hash("evaluation", doubt.question, doubt.wanted), doubt.reply)
+        for doubt in doubts
+    }
+    asked = {name: (doubt.question, f"The answer is {doubt.wanted}.", doubt.reply) for doubt, name in ids.items()}
+    verdicts = judge_all(asked, run, teacher)
+    return {doubt: verdicts[name] for doubt, name in ids.items() if name in verdicts}
 
 
 def judge_identity(run: Path, name: str) -> dict[str, JsonValue]:

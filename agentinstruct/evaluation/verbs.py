@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.evaluation import harness_report, maths_report, orca_report, report
-from agentinstruct.evaluation.asking import KeptReplies, ask_all
+from agentinstruct.evaluation.asking import KeptReplies, Solve, ask_all
 from agentinstruct.evaluation.benchmarks import read_benchmarks
 from agentinstruct.evaluation.harness import HarnessRow, LmEval, Run, evaluate_harness
 from agentinstruct.evaluation.identity import model_identity
 from agentinstruct.evaluation.maths import MathsResults, evaluate_maths
 from agentinstruct.evaluation.orca_bench import BenchItem, read_bench
 from agentinstruct.evaluation.orca_judging import BenchResults, judge_replies
-from agentinstruct.evaluation.students import JudgeByTeacher, judge_identity, open_student
+from agentinstruct.evaluation.students import judge_doubts, judge_identity, open_student
 from agentinstruct.teacher import TeacherOptions
 
 OnReply = Callable[[str, int, int], None]
@@ -42,22 +42,16 @@ def evaluate_on_maths(
     """Measure pass@1 on `NAME=SOURCE` benchmarks and write the results to `out`; call again to go on after a kill."""
     benchmarks = read_benchmarks(on, limit=limit)
     with report.directory(out):
-        ours = open_student(student, max_new_tokens=max_new_tokens, folder=out / "student", served=served)
-        theirs = (
-            open_student(control, max_new_tokens=max_new_tokens, folder=out / "control", served=served)
-            if control
-            else None
+        models = _opened(student, control, out, max_new_tokens, served)
+        found = evaluate_maths(
+            benchmarks,
+            models["student"],
+            models.get("control"),
+            KeptReplies(out / "replies.jsonl"),
+            judge=partial(judge_doubts, run=out / "judging", teacher=judge) if judge else None,
+            on_reply=on_reply,
         )
-        marking = JudgeByTeacher(judge, out) if judge else None
-        kept = KeptReplies(out / "replies.jsonl")
-        found = evaluate_maths(benchmarks, ours, theirs, kept, judge=marking, on_reply=on_reply)
-        maths_report.write(
-            out,
-            found,
-            student=ours.identity,
-            control=theirs.identity if theirs else None,
-            judge=marking.identity if marking else None,
-        )
+        maths_report.write(out, found, _identities(models, judge, out))
     return found
 
 
@@ -79,24 +73,13 @@ def evaluate_on_orca_bench(
     `limit` takes so many items of each skill.
     """
     items = _limited(read_bench(bench), limit)
-    models = {"student": student, **({"control": control} if control else {})}
     with report.directory(out):
+        models = _opened(student, control, out, max_new_tokens, served)
         kept = KeptReplies(out / "replies.jsonl")
-        opened = {
-            who: open_student(model, max_new_tokens=max_new_tokens, folder=out / who, served=served)
-            for who, model in models.items()
-        }
         prompts = list(dict.fromkeys(item.prompt for item in items))
-        replies = {who: ask_all(solve, prompts, kept, on_reply=partial(on_reply, who)) for who, solve in opened.items()}
+        replies = {who: ask_all(solve, prompts, kept, on_reply=partial(on_reply, who)) for who, solve in models.items()}
         found = judge_replies(items, replies, out / "judging", judge=judge, seed=seed)
-        orca_report.write(
-            out,
-            found,
-            student=opened["student"].identity,
-            control=opened["control"].identity if control else None,
-            judge=judge_identity(out / "judging", str(judge.teacher)),
-            seed=seed,
-        )
+        orca_report.write(out, found, _identities(models, judge, out), seed=seed)
     return found
 
 
@@ -114,10 +97,24 @@ def evaluate_by_harness(
         raise ConfigurationError("no benchmark was given: name one by --task, as mmlu")
     with report.directory(out):
         rows = evaluate_harness(tasks, student, control, out, run=run or LmEval(), limit=limit)
-        harness_report.write(
-            out, rows, student=model_identity(student), control=model_identity(control) if control else None
-        )
+        models = {"student": student, "control": control}
+        harness_report.write(out, rows, {who: model_identity(model) for who, model in models.items() if model})
     return rows
+
+
+def _opened(
+    student: str, control: str | None, out: Path, max_new_tokens: int, served: TeacherOptions
+) -> dict[str, Solve]:
+    return {
+        who: open_student(model, max_new_tokens=max_new_tokens, folder=out / who, served=served)
+        for who, model in (("student", student), ("control", control))
+        if model
+    }
+
+
+def _identities(models: Mapping[str, Solve], judge: TeacherOptions | None, out: Path) -> report.Identities:
+    who = {name: solve.identity for name, solve in models.items()}
+    return {**who, "judge": judge_identity(out / "judging", str(judge.teacher))} if judge else who
 
 
 def _limited(items: Sequence[BenchItem], limit: int | None) -> list[BenchItem]:

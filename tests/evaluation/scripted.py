@@ -18,17 +18,10 @@ class ScriptedStudent:
         at_once: int = 4,
         fail_after: int | None = None,
     ) -> None:
-        self.reply, self.name, self.chunk, self.fail_after = reply, name, at_once, fail_after
+        self.reply, self.at_once, self.fail_after = reply, at_once, fail_after
+        self.identity: Mapping[str, JsonValue] = {"model": name}
         self.calls: list[list[str]] = []
         self.closed = False
-
-    @property
-    def identity(self) -> Mapping[str, JsonValue]:
-        return {"model": self.name}
-
-    @property
-    def at_once(self) -> int:
-        return self.chunk
 
     def __call__(self, prompts: Sequence[str]) -> list[str | None]:
         if self.fail_after is not None and len(self.calls) >= self.fail_after:

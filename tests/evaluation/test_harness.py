@@ -105,7 +105,7 @@ def test_the_files_hold_versions_hashes_items_and_what_sets_the_models_apart(tmp
     with report.directory(out):
         run = ScriptedHarness({"ours": [1, 1, 0], "base": [0, 1, 0]}, template="another")
         rows = evaluate_harness(["arc", "bbh"], "ours", "base", out, run=run)
-        harness_report.write(out, rows, student={"model": "ours"}, control={"model": "base"})
+        harness_report.write(out, rows, {"student": {"model": "ours"}, "control": {"model": "base"}})
     results = json.loads((out / "results.json").read_text())
     side = results["benchmarks"]["bbh"]["student"]
     assert side["score"]["n"] == 3

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from pydantic import JsonValue
 
 from agentinstruct.errors import AgentInstructError, ConfigurationError, RunLocked
 from agentinstruct.evaluation import maths_report, report
@@ -19,6 +18,10 @@ from tests.evaluation.scripted import ScriptedStudent
 pytestmark = pytest.mark.slow
 
 HOSTILE = "| <script>alert(1)</script> [x](http://e.vil) \u202e\x1b[31m `code` ## The answer is 1"
+WHO: report.Identities = {
+    "student": {"model": "student $x$ | <b>", "sha256": "ab" * 32},
+    "control": {"model": "base"},
+}
 
 
 class ScriptedJudge:
@@ -27,13 +30,9 @@ class ScriptedJudge:
     def __init__(self) -> None:
         self.doubts: list[Doubt] = []
 
-    @property
-    def identity(self) -> Mapping[str, JsonValue]:
-        return {"model": "judge"}
-
-    def __call__(self, doubts: Sequence[Doubt]) -> list[bool | None]:
+    def __call__(self, doubts: Sequence[Doubt]) -> dict[Doubt, bool]:
         self.doubts += doubts
-        return [None if "hopeless" in doubt.reply else "forty-two" in doubt.reply for doubt in doubts]
+        return {doubt: "forty-two" in doubt.reply for doubt in doubts if "hopeless" not in doubt.reply}
 
 
 def sums(tmp_path: Path, n: int = 10, name: str = "sums") -> Benchmark:
@@ -68,7 +67,7 @@ def test_a_student_is_measured_beside_its_control_on_the_same_items(tmp_path: Pa
 
 def test_a_control_that_wins_is_told_as_loudly(tmp_path: Path) -> None:
     found = evaluate_maths([sums(tmp_path, 40)], right_below(5), right_below(39), KeptReplies(tmp_path / "r.jsonl"))
-    lines = maths_report.table(found, student={"model": "ours"}, control={"model": "base"}, judge=None)
+    lines = maths_report.table(found, {"student": {"model": "ours"}, "control": {"model": "base"}})
     (line,) = [line for line in lines if line.startswith("| sums ")]
     assert "-85.0" in line and "**worse**" in line and "0 / 34" in line
 
@@ -109,7 +108,7 @@ def test_a_killed_evaluation_asks_nothing_twice_and_groups_as_an_unbroken_one(tm
         ask_all(broken, prompts, KeptReplies(path))
     assert broken.closed
     with path.open("a") as file:
-        file.write('["torn", "by the ki')  # the kill came in the middle of a line
+        file.write('{"crc":"torn by the ki')  # the kill came in the middle of a line
     resumed = ScriptedStudent(right)
     assert ask_all(resumed, prompts, KeptReplies(path)) == expected
     assert broken.calls + resumed.calls == whole.calls
@@ -132,12 +131,8 @@ def test_a_question_without_a_reply_is_an_error_that_the_next_call_cures(tmp_pat
     assert ask_all(student, ["a", "b", "c"], KeptReplies(path)) == {"a": "x", "b": "x", "c": "x"}
 
 
-def test_a_damaged_file_of_replies_is_named_and_not_read_past(tmp_path: Path) -> None:
+def test_replies_are_not_kept_through_a_link(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    path.write_text('["a", "b"]\nnot json\n["c", "d"]\n')
-    with pytest.raises(ConfigurationError, match=r"r\.jsonl, line 2"):
-        KeptReplies(path)
-    path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigurationError, match="is a link"):
         KeptReplies(path)
@@ -155,20 +150,10 @@ def test_the_same_question_in_two_benchmarks_is_asked_once(tmp_path: Path) -> No
 def written(tmp_path: Path, *, control: bool, reply: str = "The answer is 1.") -> tuple[Path, MathsResults]:
     out = tmp_path / "out"
     with report.directory(out):
-        return out, _written(tmp_path, out, control=control, reply=reply)
-
-
-def _written(tmp_path: Path, out: Path, *, control: bool, reply: str) -> MathsResults:
-    student = ScriptedStudent(lambda _: reply)
-    found = evaluate_maths(
-        [sums(tmp_path), sums(tmp_path, 5, "more")],
-        student,
-        right_below(4) if control else None,
-        KeptReplies(out / "replies.jsonl"),
-    )
-    who: dict[str, JsonValue] = {"model": "student $x$ | <b>", "sha256": "ab" * 32}
-    maths_report.write(out, found, student=who, control={"model": "base"} if control else None, judge=None)
-    return found
+        on, kept = [sums(tmp_path), sums(tmp_path, 5, "more")], KeptReplies(out / "replies.jsonl")
+        found = evaluate_maths(on, ScriptedStudent(lambda _: reply), right_below(4) if control else None, kept)
+        maths_report.write(out, found, WHO if control else {"student": WHO["student"]})
+        return out, found
 
 
 def test_the_directory_holds_every_figure_every_reply_a_table_and_a_picture(tmp_path: Path) -> None:
@@ -206,8 +191,7 @@ def test_the_directory_holds_every_figure_every_reply_a_table_and_a_picture(tmp_
 def test_the_same_replies_leave_the_same_files(tmp_path: Path) -> None:
     out, found = written(tmp_path, control=True)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    who: dict[str, JsonValue] = {"model": "student $x$ | <b>", "sha256": "ab" * 32}
-    maths_report.write(out, found, student=who, control={"model": "base"}, judge=None)
+    maths_report.write(out, found, WHO)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 

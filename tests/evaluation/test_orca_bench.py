@@ -216,7 +216,7 @@ def test_the_report_says_who_judged_how_and_that_the_control_lacks(tmp_path: Pat
     scores = [judged(item, "student", 8, 5) for item in held]
     (tmp_path / "out").mkdir()
     found = compare(held, scores, with_control=False)
-    orca_report.write(tmp_path / "out", found, student={"model": "ours"}, control=None, judge={"model": "gpt-4"})
+    orca_report.write(tmp_path / "out", found, {"student": {"model": "ours"}, "judge": {"model": "gpt-4"}})
     table = (tmp_path / "out" / "table.md").read_text()
     assert "**No control was given.**" in table
     assert "Order effect, student: +3.00 (+3.00 to +3.00)" in table
@@ -234,6 +234,6 @@ def test_the_report_shows_a_student_that_is_worse_as_worse(tmp_path: Path) -> No
     scores = [judged(item, "student", 4, 4 + number % 2) for number, item in enumerate(held)]
     scores += [judged(item, "control", 8, 8 - number % 2) for number, item in enumerate(held)]
     found = compare(held, scores, with_control=True)
-    lines = orca_report.table(found, student={"model": "a"}, control={"model": "b"}, judge={"model": "c"})
+    lines = orca_report.table(found, {"student": {"model": "a"}, "control": {"model": "b"}})
     (line,) = [line for line in lines if line.startswith("| Overall")]
     assert "-3.5" in line and "**worse**" in line

@@ -59,7 +59,7 @@ class Ledger:
                 elif torn:
                     raise ConfigurationError(
                         f"{self.path}, line {torn} is damaged and line {number} after it is not: no crash leaves that; "
-                        "restore the file from a copy, or remove its folder to do the round again"
+                        "restore the file from a copy, or remove its folder to begin it anew"
                     )
                 else:
                     yield row[0], end

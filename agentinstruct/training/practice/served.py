@@ -1,27 +1,47 @@
-"""Questions of practice that go to a server, through our own engine: a student's replies, and a teacher's verdicts.
+"""Questions that go to a server through our own engine: a student's replies, and a teacher's verdicts.
 
-Each kind is a run of its own in the round's folder: journaled, resumable, each question asked and paid for once. A
-seed's text is the id of what is asked about: a run takes each text once, and two problems may get one reply.
+Each kind is a run of its own: journaled, resumable, each question asked and paid for once. A seed's text is the id of
+what is asked about: a run takes each text once, and two problems may get one reply.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from agentinstruct import paths
 from agentinstruct.api import generate
 from agentinstruct.dataset import Problem, read_pairs
 from agentinstruct.errors import TeacherUnavailable
 from agentinstruct.records import Seed
-from agentinstruct.run import Summary
 from agentinstruct.teacher import TeacherOptions
 from agentinstruct.training.practice.round import Unread
 from agentinstruct.training.practice.sampling import Reply
 from agentinstruct.training.settings import PracticeSettings
+
+
+def solve_all(
+    prompts: Mapping[str, str], out: Path, options: TeacherOptions, *, samples: int, most: int, seed: int = 0
+) -> tuple[dict[str, list[Reply]], int]:
+    """Return the replies to each prompt under its id, and the tokens of the prompts; `most` bounds those of a reply."""
+    asked: Mapping[str, dict[str, JsonValue]] = {
+        name: {"samples": samples, "most": most, "problem": prompt} for name, prompt in prompts.items()
+    }
+    sampling = replace(options.sampling, max_tokens=most)
+    said, tokens = _ask(asked, "solve", out, replace(options, sampling=sampling), seed)
+    return {name: [Reply(*each) for each in json.loads(replies)] for name, replies in said.items()}, tokens
+
+
+def judge_all(asked: Mapping[str, tuple[str, str, str]], out: Path, options: TeacherOptions) -> dict[str, bool]:
+    """Return by id whether reference and reply to a problem agree, where the judge gave a readable verdict."""
+    told: Mapping[str, dict[str, JsonValue]] = {
+        name: dict(zip(("problem", "reference", "reply"), each, strict=True)) for name, each in asked.items()
+    }
+    return {name: said == "agree" for name, said in _ask(told, "judge", out, options, 0)[0].items()} if told else {}
 
 
 class ServedStudent:
@@ -39,22 +59,12 @@ class ServedStudent:
         self, problems: Sequence[Problem], settings: PracticeSettings, *, samples: int, temperature: float, seed: int
     ) -> tuple[list[list[Reply]], int]:
         """Return each problem's replies, and the tokens of the prompts."""
-        meta: dict[str, Any] = {"samples": samples, "most": settings.max_new_tokens}
-        seeds = [
-            Seed(id=problem.id, text=problem.id, kind="math", meta={**meta, "problem": problem.prompt})
-            for problem in problems
-        ]
-        sampling = replace(
-            self._options.sampling,
-            temperature=temperature,
-            top_p=settings.top_p if temperature else None,
-            max_tokens=settings.max_new_tokens,
-        )
+        top_p = settings.top_p if temperature else None
+        options = replace(self._options, sampling=replace(self._options.sampling, temperature=temperature, top_p=top_p))
+        prompts = {problem.id: problem.prompt for problem in problems}
         out = self._folder / ("solving" if temperature else "validating")
-        summary = _run(seeds, "solve", out, replace(self._options, sampling=sampling), seed)
-        rows = {row["messages"][0]["content"]: row["messages"][1]["content"] for row in read_pairs(out)}
-        found = [[Reply(*each) for each in json.loads(rows[problem.id])] for problem in problems]
-        return found, summary.prompt_tokens
+        found, tokens = solve_all(prompts, out, options, samples=samples, most=settings.max_new_tokens, seed=seed)
+        return [found[problem.id] for problem in problems], tokens
 
 
 class TeacherJudge:
@@ -65,35 +75,27 @@ class TeacherJudge:
 
     def __call__(self, unread: Iterable[Unread], folder: Path) -> dict[str, bool]:
         """Return whether each reply agrees, by its id; one that the judge gave no readable verdict on is left out."""
-        seeds = {
-            each.id: Seed(
-                id=each.id,
-                text=each.id,
-                kind="math",
-                meta={
-                    "problem": each.problem.prompt,
-                    "reference": each.problem.solution or f"The answer is {each.problem.answer}.",
-                    "reply": each.reply,
-                },
-            )
+        asked = {
+            each.id: (each.problem.prompt, each.problem.solution or f"The answer is {each.problem.answer}.", each.reply)
             for each in unread
         }
-        if not seeds:
-            return {}
-        _run(list(seeds.values()), "judge", folder / "judging", self._options, 0)
-        found: dict[str, bool] = {}
-        for row in read_pairs(folder / "judging"):
-            turns: list[dict[str, Any]] = row["messages"]
-            found[turns[0]["content"]] = turns[1]["content"] == "agree"
-        return found
+        return judge_all(asked, folder / "judging", self._options)
 
 
-def _run(seeds: Sequence[Seed], flow: str, out: Path, options: TeacherOptions, run_seed: int) -> Summary:
-    """Ask everything, or raise: a round must not go on with replies that only a broken connection kept out."""
+def _ask(
+    asked: Mapping[str, Mapping[str, JsonValue]], flow: str, out: Path, options: TeacherOptions, run_seed: int
+) -> tuple[dict[str, str], int]:
+    """Return what each id was answered, and the tokens of the prompts.
+
+    Raises `TeacherUnavailable` where questions failed: a round must not go on with replies that only a broken
+    connection kept out.
+    """
+    seeds = [Seed(id=name, text=name, kind="math", meta=dict(meta)) for name, meta in asked.items()]
     summary = generate(seeds, [paths.TRAINERS / flow], out, teacher=options, run_seed=run_seed)
     if summary.failed:
         raise TeacherUnavailable(
             f"{summary.failed} of {summary.items} questions in {out} failed: see `agentinstruct status {out}`, then "
             "call again to ask those"
         )
-    return summary
+    turns = (row["messages"] for row in read_pairs(out))
+    return {asked["content"]: said["content"] for asked, said in turns}, summary.prompt_tokens
