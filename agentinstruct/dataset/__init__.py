@@ -6,7 +6,7 @@ know the journal and flows; it does not know how a run goes.
 
 from agentinstruct.dataset.attempts import Attempt, Judged, Problem
 from agentinstruct.dataset.card import Ready, fill_card, front_matter, license_rows
-from agentinstruct.dataset.export import to_messages
+from agentinstruct.dataset.export import to_messages, write_lines
 from agentinstruct.dataset.parquet import Counts, publish, read_pairs
 from agentinstruct.dataset.preference_rows import BORROWED, Row, Tally, labelled_replies, preference_pairs, sft_rows
 from agentinstruct.dataset.preferences import labelled_of_run, preferences_of_run
@@ -31,4 +31,5 @@ __all__ = [
     "read_pairs",
     "sft_rows",
     "to_messages",
+    "write_lines",
 ]

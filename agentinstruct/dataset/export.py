@@ -101,25 +101,24 @@ def export_lines(directory: Path, form: str) -> Iterator[str]:
 
 def export(directory: Path, form: str, path: Path) -> int:
     """Write a run's dataset to `path`, whole or not at all, and return how many rows it became."""
-    lines = export_lines(directory, form)
+    return write_lines(path, export_lines(directory, form))
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> int:
+    """Write lines to `path`, whole or not at all and never through a link, and return how many they are."""
     fresh = path.with_name(f".{path.name}.new")
+    count = 0
     try:
-        count = _write(fresh, lines)
+        fresh.unlink(missing_ok=True)
+        with fresh.open("x", encoding="utf-8", errors="backslashreplace") as file:
+            for line in lines:
+                file.write(line + "\n")
+                count += 1
         fresh.replace(path)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot write {path}: {error.strerror}; give --out a file in a folder that is there"
+            f"cannot write {path}: {error.strerror}; name a file in a folder that is there"
         ) from error
     finally:
         fresh.unlink(missing_ok=True)
-    return count
-
-
-def _write(path: Path, lines: Iterable[str]) -> int:
-    count = 0
-    path.unlink(missing_ok=True)
-    with path.open("x", encoding="utf-8") as file:  # never through a link
-        for line in lines:
-            file.write(line + "\n")
-            count += 1
     return count

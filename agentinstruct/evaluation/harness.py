@@ -16,15 +16,9 @@ from typing import Any, Protocol
 
 from pydantic import JsonValue
 
-from agentinstruct.errors import AgentInstructError, ConfigurationError, MissingExtra
-from agentinstruct.evaluation.identity import model_identity
-from agentinstruct.evaluation.statistics import (
-    Estimate,
-    Paired,
-    mean,
-    paired_difference,
-    wilson,
-)
+from agentinstruct.errors import AgentInstructError, ConfigurationError
+from agentinstruct.evaluation.statistics import Estimate, Paired, mean, paired_difference, wilson
+from agentinstruct.evaluation.students import model_identity
 from agentinstruct.journal import replace
 from agentinstruct.records import content_hash
 from agentinstruct.training.extras import need
@@ -172,8 +166,9 @@ class LmEval:
     """
 
     def __init__(self, *, folder: Path | None = None, batch: int = 8, device: str | None = None) -> None:
-        need_lm_eval()
-        self._tasks = need("lm_eval.tasks", "evaluate").TaskManager(include_path=str(folder) if folder else None)
+        tasks = need("lm_eval.tasks", "evaluate")
+        logging.getLogger("lm_eval").setLevel(logging.WARNING)
+        self._tasks = tasks.TaskManager(include_path=str(folder) if folder else None)
         self._batch, self._device = batch, device
         self._loaded: tuple[str, Any] | None = None
 
@@ -201,12 +196,3 @@ class LmEval:
             extra = {"batch_size": self._batch, "device": self._device}
             self._loaded = (model, registry.get_model("hf").create_from_arg_obj(opened, extra))
         return self._loaded[1]
-
-
-def need_lm_eval() -> None:
-    """Raise `MissingExtra` without lm-eval."""
-    try:
-        need("lm_eval", "evaluate")
-    except MissingExtra as error:
-        raise MissingExtra("these benchmarks need lm-eval: pip install 'agentinstruct[evaluate]'") from error
-    logging.getLogger("lm_eval").setLevel(logging.WARNING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def write(out: Path, results: MathsResults, who: Identities) -> None:
     settings = {"prompt": "the question alone", "decoding": "greedy", "replies": 1, "interval": 0.95}
     figures = {row.benchmark: _figures(row) for row in results.rows}
     held = {"kind": "math", "judge": who.get("judge"), "settings": settings, "benchmarks": figures}
-    answers = ({**_row(each), "right": each.right} for each in results.replies)
+    answers = ({**asdict(each), "right": each.right} for each in results.replies)
     report.write(out, who, held, answers, table(results, who))
     bars = [
         report.percent_bars(row.benchmark, row.student.pass_at_1, row.control.pass_at_1 if row.control else None)
@@ -77,7 +78,3 @@ def _tally(tally: Tally) -> dict[str, Any]:
         "extraction_failure_rate": tally.extraction_failure,
         "undecided": tally.undecided,
     }
-
-
-def _row(marked: Any) -> dict[str, Any]:
-    return {name: getattr(marked, name) for name in marked.__dataclass_fields__}

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agentinstruct.dataset import read_pairs, to_messages
+from agentinstruct.dataset import read_pairs, to_messages, write_lines
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.journal import replace
 from agentinstruct.records import content_hash
@@ -118,7 +118,7 @@ def write_bench(bench: OrcaBench, path: Path, *, runs: Sequence[Path]) -> Path:
         "short": bench.short,
         "seed_ids": sorted(bench.seed_ids),
     }
-    _written(path, (json.dumps(asdict(item), ensure_ascii=False) for item in bench.items))
+    write_lines(path, (json.dumps(asdict(item), ensure_ascii=False) for item in bench.items))
     replace(beside, json.dumps(held, indent=2, ensure_ascii=False) + "\n")
     return beside
 
@@ -126,7 +126,7 @@ def write_bench(bench: OrcaBench, path: Path, *, runs: Sequence[Path]) -> Path:
 def write_training(bench: OrcaBench, path: Path, *, runs: Sequence[Path]) -> int:
     """Write all pairs that may be trained on, as OpenAI messages, and return how many they are."""
     rows = (row for run in runs for row in read_pairs(run) if bench.trains(row))
-    return _written(path, (json.dumps(to_messages(row), ensure_ascii=False) for row in rows))
+    return write_lines(path, (json.dumps(to_messages(row), ensure_ascii=False) for row in rows))
 
 
 def read_bench(path: Path) -> tuple[BenchItem, ...]:
@@ -233,22 +233,3 @@ def _seed_of(row: Row) -> str:
     if not lineage.get("seed_id"):
         raise ConfigurationError(f"pair {row.get('id')} does not say which seed it is from, so it cannot be held out")
     return str(lineage["seed_id"])
-
-
-def _written(path: Path, lines: Iterable[str]) -> int:
-    fresh = path.with_name(f".{path.name}.new")
-    count = 0
-    try:
-        fresh.unlink(missing_ok=True)
-        with fresh.open("x", encoding="utf-8", errors="backslashreplace") as file:
-            for line in lines:
-                file.write(line + "\n")
-                count += 1
-        fresh.replace(path)
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot write {path}: {error.strerror}; name a file in a folder that is there"
-        ) from error
-    finally:
-        fresh.unlink(missing_ok=True)
-    return count

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
+from agentinstruct.errors import ConfigurationError
 from agentinstruct.evaluation.asking import Solve
-from agentinstruct.evaluation.identity import model_identity
 from agentinstruct.evaluation.maths import Doubt
 from agentinstruct.journal import read_manifest
 from agentinstruct.records import content_hash
 from agentinstruct.teacher import TeacherOptions
 from agentinstruct.training.data import ready_tokenizer
+from agentinstruct.training.fit import model_digest
 from agentinstruct.training.practice import judge_all, solve_all
 
 if TYPE_CHECKING:
@@ -98,6 +99,21 @@ def judge_doubts(doubts: Sequence[Doubt], run: Path, teacher: TeacherOptions) ->
     asked = {name: (doubt.question, f"The answer is {doubt.wanted}.", doubt.reply) for doubt, name in ids.items()}
     verdicts = judge_all(asked, run, teacher)
     return {doubt: verdicts[name] for doubt, name in ids.items() if name in verdicts}
+
+
+def model_identity(model: str | Path) -> dict[str, JsonValue]:
+    """Return the name and, of a folder, a hash of what makes the model: it may be trained again under its name.
+
+    Raises `ConfigurationError` for a folder without a model.
+    """
+    folder = Path(model)
+    if not folder.exists():
+        if str(model).startswith((".", "/", "~")):
+            raise ConfigurationError(f"there is no model folder {model}: give the folder a student was saved in")
+        return {"model": str(model)}
+    if not (folder / "config.json").is_file():
+        raise ConfigurationError(f"{model} holds no model: there is no config.json in it; give a student's folder")
+    return {"model": str(model), "sha256": model_digest(folder)}
 
 
 def judge_identity(run: Path, name: str) -> dict[str, JsonValue]:

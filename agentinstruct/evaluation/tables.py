@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.readers import ReadOptions, Unreadable, read_csv, read_dataset, read_jsonl
+from agentinstruct.training.data.rows import Row, read_parquet
 
 _LONGEST = 500_000_000  # bytes of a file that is read whole
-Row = dict[str, Any]
 
 
 def read_rows(source: str) -> Iterator[tuple[str, Row]]:
@@ -75,20 +75,10 @@ def _read_xml(path: Path) -> Iterator[tuple[int, Any]]:
         yield number, {child.tag: child.text or "" for child in problem}
 
 
-def _read_parquet(path: Path) -> Iterator[tuple[int, Any]]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        yield from enumerate(pyarrow.parquet.read_table(path).to_pylist(), 1)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise Unreadable(f"is no Parquet: {error}") from error
-
-
 _READERS: dict[str, Callable[[Path], Iterator[tuple[int, Any]]]] = {
     ".jsonl": lambda path: read_jsonl(path, ReadOptions()),
     ".json": _read_json,
     ".csv": lambda path: read_csv(path, ReadOptions()),
-    ".parquet": _read_parquet,
+    ".parquet": read_parquet,
     ".xml": _read_xml,
 }

@@ -12,11 +12,10 @@ from agentinstruct.evaluation import harness_report, maths_report, orca_report, 
 from agentinstruct.evaluation.asking import KeptReplies, Solve, ask_all
 from agentinstruct.evaluation.benchmarks import read_benchmarks
 from agentinstruct.evaluation.harness import HarnessRow, LmEval, Run, evaluate_harness
-from agentinstruct.evaluation.identity import model_identity
 from agentinstruct.evaluation.maths import MathsResults, evaluate_maths
 from agentinstruct.evaluation.orca_bench import BenchItem, read_bench
 from agentinstruct.evaluation.orca_judging import BenchResults, judge_replies
-from agentinstruct.evaluation.students import judge_doubts, judge_identity, open_student
+from agentinstruct.evaluation.students import judge_doubts, judge_identity, model_identity, open_student
 from agentinstruct.teacher import TeacherOptions
 
 OnReply = Callable[[str, int, int], None]

@@ -35,17 +35,27 @@ def read_settings(
         raise ConfigurationError(f"the setting {name} is {first['input']!r}: {first['msg']}; mend {where}") from error
 
 
+def read_word(word: str) -> tuple[str, Any]:
+    """Read `KEY=VALUE`: the value as TOML, `none` or `null` for nothing, and anything else as text."""
+    key, equals, text = (part.strip() for part in word.partition("="))
+    if not equals or not key:
+        raise ConfigurationError(f"--set wants KEY=VALUE, such as learning_rate=1e-5, not {word!r}")
+    try:
+        read = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        read = {}
+    value = read["value"] if [*read] == ["value"] else text
+    return key, None if value in ("none", "null") else value
+
+
 def _put(values: dict[str, Any], word: str) -> None:
-    name, equals, text = word.partition("=")
-    if not equals:
-        raise ConfigurationError(f"--set {word} sets nothing: write KEY=VALUE, as in learning_rate=1e-5")
+    name, value = read_word(word)
     *tables, key = name.split(".")
-    table = values
     for each in tables:
-        table = table.setdefault(each, {})
-        if not isinstance(table, dict):
+        values = values.setdefault(each, {})
+        if not isinstance(values, dict):
             raise ConfigurationError(f"--set {word}: {each} is a value and holds nothing")
-    table[key] = _value(text)
+    values[key] = value
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -59,11 +69,3 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigurationError(f"{path} holds no settings: write an object of names and values")
     return values
-
-
-def _value(text: str) -> Any:
-    """Return JSON as what it says, and anything else as the text it is."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text

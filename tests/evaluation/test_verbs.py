@@ -13,8 +13,7 @@ import pytest
 
 from agentinstruct import cli
 from agentinstruct.errors import ConfigurationError
-from agentinstruct.evaluation.identity import model_identity
-from agentinstruct.evaluation.students import StudentHere
+from agentinstruct.evaluation.students import StudentHere, model_identity
 from agentinstruct.evaluation.verbs import evaluate_by_harness, evaluate_on_maths, evaluate_on_orca_bench
 from agentinstruct.teacher.options import TeacherOptions
 from tests.engine import Question, Teacher

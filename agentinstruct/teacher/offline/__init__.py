@@ -21,7 +21,7 @@ from agentinstruct.teacher.offline.material import Material
 from agentinstruct.teacher.offline.schema import fill_schema
 from agentinstruct.teacher.offline.wording import plain_reply
 
-VERSION = 3
+VERSION = 4
 """Part of the teacher's identity: raise it when any answer changes, and no old one is taken from a journal."""
 
 _INFO = ModelInfo(
@@ -76,5 +76,4 @@ def _schema(returns: type[BaseModel]) -> dict[str, Any]:
 
 
 def _joined(messages: Sequence[LLMMessage], kind: type[SystemMessage] | type[UserMessage]) -> str:
-    texts = [message.content for message in messages if isinstance(message, kind)]
-    return "\n".join(text if isinstance(text, str) else str(text) for text in texts)
+    return "\n".join(str(message.content) for message in messages if isinstance(message, kind))

@@ -3,15 +3,10 @@
 It knows files and templates; it knows no trainer and no recipe.
 """
 
-from agentinstruct.training.data.conversations import (
-    BadRow,
-    Conversation,
-    read_conversations,
-    read_rows,
-    to_conversation,
-)
+from agentinstruct.training.data.conversations import Conversation, read_conversations, to_conversation
 from agentinstruct.training.data.inspection import Inspection, prepare
 from agentinstruct.training.data.rendering import NO_LOSS, ready_tokenizer, render
+from agentinstruct.training.data.rows import BadRow, read_rows
 from agentinstruct.training.data.volumes import CHARACTERS_PER_TOKEN, Volume, measure
 
 __all__ = [

@@ -15,8 +15,6 @@ from typing import Any
 from agentinstruct.errors import ConfigurationError, Rejected
 from agentinstruct.training.data.rows import BadRow, Row, read_rows
 
-__all__ = ["BadRow", "Conversation", "read_conversations", "read_rows", "to_conversation"]
-
 Turn = dict[str, Any]
 _ROLES = ("system", "user", "assistant", "tool")
 _SPEAKERS = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "observation": "tool"}

@@ -12,8 +12,9 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from agentinstruct.errors import ConfigurationError, Rejected
-from agentinstruct.training.data.conversations import BadRow, Conversation, read_conversations
+from agentinstruct.training.data.conversations import Conversation, read_conversations
 from agentinstruct.training.data.rendering import NO_LOSS, Rendered, TrainOn, holds_control_text, renderings, spans
+from agentinstruct.training.data.rows import BadRow
 from agentinstruct.training.extras import need
 from agentinstruct.training.settings import SftSettings
 

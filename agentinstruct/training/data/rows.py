@@ -72,7 +72,7 @@ def _file_rows(path: Path, called: str) -> Iterator[tuple[str, Row] | BadRow]:
     options = ReadOptions(max_bytes=_LARGEST_JSON)
     match path.suffix.lower():
         case ".parquet":
-            return _placed(called, _parquet(path), nulls=False)
+            return _placed(called, read_parquet(path), nulls=False)
         case ".jsonl":
             return _placed(called, read_jsonl(path, options), nulls=True, unit="line")
         case _:
@@ -95,7 +95,8 @@ def _placed(
         yield BadRow(f"{called}, after {unit} {number}", "unreadable", one_line(error))
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, Row]]:
+def read_parquet(path: Path) -> Iterator[tuple[int, Row]]:
+    """Yield the rows of a Parquet file with all columns, numbered from 1; raises `Unreadable`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

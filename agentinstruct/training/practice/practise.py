@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from agentinstruct import paths
 from agentinstruct.dataset import Problem
@@ -22,6 +22,8 @@ from agentinstruct.training.practice.sampling import Reply, Student
 from agentinstruct.training.practice.served import ServedStudent, TeacherJudge
 from agentinstruct.training.practice.serving import served
 from agentinstruct.training.settings import PracticeSettings, PreferenceSettings, Settings, SftSettings
+
+Kind = TypeVar("Kind", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +129,10 @@ def fit_here(say: Callable[[str], None] = print) -> FitRound:
 
     def fit(student: str | Path, pairs: Path, settings: PracticeSettings, out: Path) -> Fit:
         if not settings.imitate:
-            return train_preference(pairs, student, out, preference_settings(settings), skip_bad=True, say=say)
-        return train_sft([pairs], student, out, sft_settings(settings), skip_bad=True, say=say)
+            return train_preference(
+                pairs, student, out, _settings(PreferenceSettings, settings), skip_bad=True, say=say
+            )
+        return train_sft([pairs], student, out, _settings(SftSettings, settings), skip_bad=True, say=say)
 
     return fit
 
@@ -138,7 +142,7 @@ def fit_launched(launcher: Sequence[str]) -> FitRound:
 
     def fit(student: str | Path, pairs: Path, settings: PracticeSettings, out: Path) -> Fit:
         method = "sft" if settings.imitate else "preference"
-        told = sft_settings(settings) if settings.imitate else preference_settings(settings)
+        told = _settings(SftSettings if settings.imitate else PreferenceSettings, settings)
         values = pairs.with_name("settings.json")
         values.write_text(told.model_dump_json(indent=2) + "\n", encoding="utf-8")
         script = paths.TRAINERS / f"{method}.py"
@@ -152,11 +156,6 @@ def fit_launched(launcher: Sequence[str]) -> FitRound:
     return fit
 
 
-def preference_settings(settings: PracticeSettings) -> PreferenceSettings:
-    """Return what preference training is told of a round."""
-    return PreferenceSettings.model_validate(settings.model_dump(include=set(PreferenceSettings.model_fields)))
-
-
-def sft_settings(settings: PracticeSettings) -> SftSettings:
-    """Return what supervised fine-tuning is told of a round that imitates."""
-    return SftSettings.model_validate(settings.model_dump(include=set(Settings.model_fields)))
+def _settings(kind: type[Kind], settings: PracticeSettings) -> Kind:
+    """Return what training of a kind is told of a round."""
+    return kind.model_validate(settings.model_dump(include=set(kind.model_fields)))

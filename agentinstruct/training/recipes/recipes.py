@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from agentinstruct import paths
 from agentinstruct.errors import ConfigurationError
 from agentinstruct.training.recipes.recipe_form import Phase, Recipe, Value, Variant
+from agentinstruct.training.settings_files import read_word
 
 
 def shipped_recipes() -> list[str]:
@@ -35,7 +36,7 @@ def load_recipe(name_or_path: str | Path, variant: str | None = None, overrides:
         for phase in laid:
             _check(phase, f"{path}, variant {name}")
         phases = laid if name == variant else phases
-    given = dict(_read_override(each) for each in overrides)
+    given = {key: Value(value=value, source="--set") for key, value in map(read_word, overrides)}
     phases = _over_all(phases, given, "--set") if given else phases
     for phase in phases:
         _check(phase, str(path))
@@ -113,19 +114,6 @@ def _check(phase: Phase, where: str) -> None:
         phase.settings()
     except ValidationError as error:
         raise ConfigurationError(f"{place}: {_said(error)}") from error
-
-
-def _read_override(given: str) -> tuple[str, Value]:
-    """Read `KEY=VALUE`: the value as TOML, `none` for nothing, and anything else as text."""
-    key, equals, text = given.partition("=")
-    if not equals or not key.strip():
-        raise ConfigurationError(f"--set wants KEY=VALUE, such as learning_rate=1e-5, not {given!r}")
-    try:
-        read = tomllib.loads(f"value = {text.strip()}")
-    except (tomllib.TOMLDecodeError, RecursionError):
-        read = {}
-    value = read["value"] if [*read] == ["value"] else text.strip()
-    return key.strip(), Value(value=None if value == "none" else value, source="--set", known="given")
 
 
 def _hint(given: str, names: Iterable[str]) -> str:

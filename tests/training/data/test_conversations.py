@@ -21,12 +21,11 @@ from agentinstruct.journal.reader import Outcome
 from agentinstruct.paths import SEEDS
 from agentinstruct.records import Message, Pair
 from agentinstruct.training.data.conversations import (
-    BadRow,
     Conversation,
     read_conversations,
-    read_rows,
     to_conversation,
 )
+from agentinstruct.training.data.rows import BadRow, read_rows
 
 pytestmark = pytest.mark.slow
 
