@@ -115,18 +115,6 @@ class BatchAPI:
         plan = iter(endings)
         self._endings = lambda _number, _lines: next(plan, None)
 
-    def stats(self) -> dict[str, Any]:
-        return {
-            "calls": self.calls,
-            "batches": len(self.made),
-            "statuses": Counter(batch.status for batch in self.made.values()),
-            "lines_submitted": self.submitted.total(),
-            "lines_submitted_again": self.submitted.total() - len(self.submitted),
-            "lines_asked": self.asked.total(),
-            "lines_asked_again": self.asked_twice,
-            "custom_ids_asked": len({custom_id for custom_id, _ in self.asked}),
-        }
-
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_post("/v1/files", self._route("upload", self._upload))
         router.add_get("/v1/files/{id}", self._route("file", self._file))

@@ -35,6 +35,19 @@ Given = ParamSpec("Given")
 Reply = str | dict[str, Any] | CreateResult | Exception
 
 
+_SAID = """from agentinstruct import Pair
+from agentinstruct.flow import flow
+
+
+@flow
+async def said(seed, ask):
+    for number in range(3):
+        yield Pair.of(f"{seed.text} {number}", await ask("sayer", text=seed.text, number=number))
+"""
+SAID = {"flow.py": _SAID, "sayer.md": "Say.\n---\n{{ text }} {{ number }}"}
+"""A flow of three questions to one agent, and as many pairs."""
+
+
 def awaited(test: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
     """Make a test of a coroutine function, run in a loop of its own."""
 

@@ -1,21 +1,16 @@
 """A real server on loopback that speaks OpenAI's chat completions and batches, answers as told, and fails as told.
 
 In a test: the fixture `openai_server`, or `with OpenAIServer(answer) as server: … server.base_url …`.
-As a process that outlives a killed client: `python -m tests.openai_server --latency 0.1`, which prints its base URL;
-its counts are at `/stats` and it stops when its standard input closes.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gzip
-import importlib
 import json
 import random
 import socket
 import struct
-import sys
 import threading
 import time
 from collections import Counter
@@ -139,19 +134,6 @@ class OpenAIServer:
         plan: Iterator[Fault | None] = iter(faults)
         self._faults = lambda _number, _request: next(plan, None)
 
-    def stats(self) -> dict[str, Any]:
-        return {
-            "requests": len(self.requests),
-            "distinct": len(self.bodies),
-            "duplicates": self.duplicates,
-            "answered": self.answered,
-            "billed": self.billed,
-            "in_flight": self.in_flight,
-            "in_flight_max": self.in_flight_max,
-            "arrivals": self.arrivals,
-            "batches": self.batches.stats(),
-        }
-
     def __enter__(self) -> OpenAIServer:
         self._thread = threading.Thread(target=lambda: asyncio.run(self.serve()), daemon=True)
         self._thread.start()
@@ -169,7 +151,6 @@ class OpenAIServer:
         app = web.Application(client_max_size=2**26)
         for path in ("/v1/chat/completions", "/openai/deployments/{deployment}/chat/completions"):
             app.router.add_post(path, self._complete)
-        app.router.add_get("/stats", self._tell)
         self.batches.add_routes(app.router)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
@@ -183,9 +164,6 @@ class OpenAIServer:
             await self._ended.wait()
         finally:
             await runner.cleanup()
-
-    async def _tell(self, _request: web.Request) -> web.Response:
-        return web.json_response(self.stats())
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         question = json.loads(await request.read())
@@ -377,23 +355,3 @@ _WIRE_FAULTS: Mapping[str, WireFault] = {
     "compressed": _compressed,
     "raw": _raw,
 }
-
-
-def _main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--latency", type=float, default=0.0)
-    parser.add_argument("--jitter", type=float, default=0.0)
-    parser.add_argument("--batch-seconds", type=float, default=0.0)
-    parser.add_argument("--answer", default="tests.openai_server:echo", help="module:function, request JSON to content")
-    options = parser.parse_args()
-    module, _, name = options.answer.partition(":")
-    answer: Answer = getattr(importlib.import_module(module), name)
-    with OpenAIServer(answer, latency=options.latency, jitter=options.jitter, port=options.port) as server:
-        server.batches.seconds = options.batch_seconds
-        print(server.base_url, flush=True)
-        sys.stdin.read()
-
-
-if __name__ == "__main__":
-    _main()

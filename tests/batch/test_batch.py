@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import ceil
 from pathlib import Path
 from typing import Any, get_args
@@ -114,24 +114,8 @@ async def poems(seed, ask):
 
 
 @pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer(tell_on) as opened:
-        yield opened
-
-
-@pytest.fixture
 def batches(server: OpenAIServer) -> BatchAPI:
     return server.batches
-
-
-@pytest.fixture(scope="module")
-def stories(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_seeds(tmp_path_factory.mktemp("seeds") / "stories.jsonl")
-
-
-@pytest.fixture
-def chain(tmp_path: Path) -> Path:
-    return write_flow(tmp_path / "chain", CHAIN)
 
 
 @pytest.fixture
@@ -156,6 +140,22 @@ def live(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[s
 
 def _sizes(batches: BatchAPI) -> list[int]:
     return [len(batch.lines) for batch in batches.made.values() if batch.lines]
+
+
+@pytest.fixture
+def run_whole(
+    server: OpenAIServer, run: Callable[..., Summary], live: list[dict[str, Any]], tmp_path: Path
+) -> Callable[[], Summary]:
+    """Make the run, and hold it to the live one's pairs, and to asking nothing twice."""
+
+    def start() -> Summary:
+        summary = run()
+        assert (summary.done, summary.failed, summary.pending) == (ITEMS, 0, 0)
+        assert without_requests(tmp_path / "run") == live
+        _asked_once(server)
+        return summary
+
+    return start
 
 
 def _asked_once(server: OpenAIServer, number: int = ALL) -> None:
@@ -249,21 +249,13 @@ _HURDLES = {
 
 @pytest.mark.parametrize("hurdle", _HURDLES)
 def test_requests_that_fail_are_made_again_and_no_question_is(
-    server: OpenAIServer,
-    batches: BatchAPI,
-    run: Callable[..., Summary],
-    live: list[dict[str, Any]],
-    tmp_path: Path,
-    hurdle: str,
+    batches: BatchAPI, run_whole: Callable[[], Summary], hurdle: str
 ) -> None:
     fault = _HURDLES[hurdle]
     for operation in get_args(Operation):
         batches.fail(operation, [fault, None, None, None, None, fault])
         batches.fail(operation, [None, fault, None, None, None, fault], afterwards=True)
-    summary = run()
-    assert (summary.done, summary.failed, summary.pending) == (ITEMS, 0, 0)
-    assert without_requests(tmp_path / "run") == live
-    _asked_once(server)
+    run_whole()
     assert batches.submitted.total() == ALL
 
 
@@ -296,18 +288,10 @@ _HARMLESS: dict[str, Ending] = {
 
 @pytest.mark.parametrize("kind", _ENDINGS)
 def test_what_a_batch_left_unanswered_is_asked_in_another_and_nothing_else_is(
-    server: OpenAIServer,
-    batches: BatchAPI,
-    run: Callable[..., Summary],
-    live: list[dict[str, Any]],
-    tmp_path: Path,
-    kind: str,
+    batches: BatchAPI, run_whole: Callable[[], Summary], kind: str
 ) -> None:
     batches.ends(_ENDINGS[kind](batches))
-    summary = run()
-    assert (summary.done, summary.failed, summary.pending) == (ITEMS, 0, 0)
-    assert without_requests(tmp_path / "run") == live
-    _asked_once(server)
+    run_whole()
 
 
 @pytest.mark.parametrize("kind", _MENDED)
@@ -331,17 +315,10 @@ def test_only_lines_without_an_answer_are_asked_again(
 
 @pytest.mark.parametrize("kind", _HARMLESS)
 def test_an_output_file_is_read_by_its_custom_ids_and_past_what_is_no_line_of_it(
-    server: OpenAIServer,
-    batches: BatchAPI,
-    run: Callable[..., Summary],
-    live: list[dict[str, Any]],
-    tmp_path: Path,
-    kind: str,
+    batches: BatchAPI, run_whole: Callable[[], Summary], kind: str
 ) -> None:
     batches.ends(lambda _number, _lines: _HARMLESS[kind])
-    assert run().calls == ALL
-    assert without_requests(tmp_path / "run") == live
-    _asked_once(server)
+    assert run_whole().calls == ALL
 
 
 _HOSTILE: list[object] = [

@@ -7,7 +7,6 @@ import itertools
 import os
 import random
 import signal
-from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from agentinstruct.errors import ConfigurationError
 from agentinstruct.journal.recovery import recover
 from tests.batch_api import BatchAPI, Operation
 from tests.batching import (
-    CHAIN,
     ITEMS,
     STEPS,
     options_for,
@@ -25,34 +23,16 @@ from tests.batching import (
     run_live,
     start_command,
     start_run,
-    tell_on,
     wait_for_more,
     words_for,
-    write_seeds,
 )
-from tests.engine import dataset_bytes, write_flow
+from tests.engine import dataset_bytes
 from tests.openai_server import OpenAIServer
 
 pytestmark = pytest.mark.slow
 
 KILLS = 15
 ALL = ITEMS * STEPS
-
-
-@pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer(tell_on) as opened:
-        yield opened
-
-
-@pytest.fixture
-def stories(tmp_path: Path) -> Path:
-    return write_seeds(tmp_path / "stories.jsonl")
-
-
-@pytest.fixture
-def chain(tmp_path: Path) -> Path:
-    return write_flow(tmp_path / "chain", CHAIN)
 
 
 def _is_whole(server: OpenAIServer, stories: Path, chain: Path, tmp_path: Path) -> None:

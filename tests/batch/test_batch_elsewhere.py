@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from agentinstruct import Summary, TeacherOptions, cli, generate
 from agentinstruct.batch.files import Imported, export_questions, import_answers
 from agentinstruct.errors import ConfigurationError, QuestionsWait
 from tests.batch_file import Bounds, Line, read_lines
-from tests.batching import CHAIN, ITEMS, STEPS, quickly, run_batches, run_live, tell_on, write_seeds
+from tests.batching import CHAIN, ITEMS, STEPS, quickly, run_batches, run_live, tell_on
 from tests.engine import dataset_bytes, pairs_of, rejected_of, write_flow
 from tests.openai_server import Fault, OpenAIServer
 
@@ -41,22 +41,6 @@ async def poems(seed, ask):
     poem = await ask("teller", step="", mark="", text=seed.text, returns=Poem)
     yield Pair.of(f"Write {poem.lines} lines on {poem.subject} {seed.text}", "Lines.")
 '''
-
-
-@pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer(tell_on) as opened:
-        yield opened
-
-
-@pytest.fixture
-def stories(tmp_path: Path) -> Path:
-    return write_seeds(tmp_path / "stories.jsonl")
-
-
-@pytest.fixture
-def chain(tmp_path: Path) -> Path:
-    return write_flow(tmp_path / "chain", CHAIN)
 
 
 def _next_wave(server: OpenAIServer, stories: Path, chain: Path, out: Path) -> Summary | None:

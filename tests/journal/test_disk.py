@@ -19,20 +19,10 @@ import pytest
 from agentinstruct import TeacherOptions, generate
 from agentinstruct.errors import AgentInstructError, ConfigurationError
 from agentinstruct.journal.recovery import recover
-from tests.engine import Question, Teacher, dataset_bytes, seeds, write_flow
+from tests.engine import SAID, Question, Teacher, dataset_bytes, seeds, write_flow
 
 pytestmark = pytest.mark.slow
 
-_FLOW = """from agentinstruct import Pair
-from agentinstruct.flow import flow
-
-
-@flow
-async def said(seed, ask):
-    for number in range(3):
-        yield Pair.of(f"{seed.text} {number}", await ask("sayer", text=seed.text, number=number))
-"""
-_FILES = {"flow.py": _FLOW, "sayer.md": "Say.\n---\n{{ text }} {{ number }}"}
 _SMALL_DISK = """
 import json, random, subprocess, sys
 from pathlib import Path
@@ -89,7 +79,7 @@ print(json.dumps(told))
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return write_flow(tmp_path / "said", _FILES)
+    return write_flow(tmp_path / "said", SAID)
 
 
 def _on_a_small_disk(story: str, folder: Path) -> Any:

@@ -19,24 +19,14 @@ from agentinstruct import Seed, generate
 from agentinstruct.errors import AgentInstructError, ConfigurationError, RunLocked
 from agentinstruct.journal.writer import ItemRecorder, Journal, item_id
 from agentinstruct.teacher.journaled import Exchange
-from tests.engine import Question, Teacher, dataset_bytes, seeds, write_flow
+from tests.engine import SAID, Question, Teacher, dataset_bytes, seeds, write_flow
 
-_FLOW = """from agentinstruct import Pair
-from agentinstruct.flow import flow
-
-
-@flow
-async def said(seed, ask):
-    for number in range(3):
-        yield Pair.of(f"{seed.text} {number}", await ask("sayer", text=seed.text, number=number))
-"""
-_FILES = {"flow.py": _FLOW, "sayer.md": "Say.\n---\n{{ text }} {{ number }}"}
 _TEXTS = [f"Text {number}." for number in range(8)]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return write_flow(tmp_path / "said", _FILES)
+    return write_flow(tmp_path / "said", SAID)
 
 
 def _echo(question: Question) -> str:
@@ -212,7 +202,7 @@ def test_a_full_disk_stops_the_run_with_a_reason_and_what_was_kept_is_not_asked_
 
 
 def test_words_that_no_database_takes_fail_their_item_and_nothing_else(tmp_path: Path, folder: Path) -> None:
-    code = _FLOW.replace(
+    code = SAID["flow.py"].replace(
         "    for", "    if '3' in seed.text:\n        raise ValueError('half a pair: \\ud800')\n    for"
     )
     write_flow(folder, {"flow.py": code})
@@ -306,7 +296,7 @@ async def beside(seed, ask):
     for number, said in enumerate(await asyncio.gather(*map(twice, range(4)))):
         yield Pair.of(f"{seed.text} {number}", said)
 """
-    folder = write_flow(tmp_path / "beside", {**_FILES, "flow.py": code})
+    folder = write_flow(tmp_path / "beside", {**SAID, "flow.py": code})
     runs: list[Run] = []
     answered = 0
 

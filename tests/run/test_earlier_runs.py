@@ -16,6 +16,7 @@ from agentinstruct.batch.files import import_answers, question_lines
 from agentinstruct.errors import QuestionsWait
 from tests.engine import pairs_of
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 EARLIER = Path(__file__).parents[1] / "data" / "run_before_rooms"
 
 
@@ -23,6 +24,7 @@ EARLIER = Path(__file__).parents[1] / "data" / "run_before_rooms"
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The run as it was left: three seeds, one answered, one rejected, and one waiting for its second answer."""
     shutil.copytree(EARLIER, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(EXAMPLES / "glossary", tmp_path / "my_glossary")  # the very files it was made with
     monkeypatch.chdir(tmp_path)  # its manifest and lineage name its seeds from here
     directory = tmp_path / "run"
     directory.mkdir()

@@ -154,15 +154,6 @@ def test_all_parts_of_a_split_model_count(tmp_path: Path) -> None:
     assert len({*hashes, ModelFile.read(second.with_name(first.name)).sha256}) == 2
 
 
-def test_a_server_or_sampling_is_only_taken_where_it_is_heeded(tmp_path: Path) -> None:
-    for options, told in (
-        (TeacherOptions(teacher="gguf:nowhere", base_url="http://127.0.0.1:9"), "base_url is only for"),
-        (TeacherOptions(teacher="gguf:nowhere", sampling=Sampling(temperature=0.5)), "cannot read the model file"),
-    ):
-        with pytest.raises(ConfigurationError, match=told):
-            generate(seeds("A spider has eight legs."), ["reading_comprehension"], tmp_path / "run", teacher=options)
-
-
 def test_a_stream_is_read_as_the_reply_it_makes_up() -> None:
     def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
         return {"choices": [{"index": 0, "finish_reason": finish, "delta": delta}]}
@@ -303,6 +294,14 @@ def test_a_run_is_answered_by_the_model_and_asks_nothing_again(tmp_path: Path, f
     assert (second.pairs, second.calls) == (3, 6)
     assert again.actual_usage().prompt_tokens == 0, "the same model was asked again, for its path, slots or threads"
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("gguf")]
+    identity: dict[str, Any] = identity_of(open_client(teacher(), sampling=Sampling(temperature=0, max_tokens=20)))
+    assert [identity[name] for name in ("temperature", "max_tokens", "context")] == [0, 20, 1024]
+    assert len(identity["sha256"]) == 64 and str(MODEL) not in json.dumps(identity)
+
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(Path(str(MODEL)).read_bytes()[:5_000_000])
+    with pytest.raises(TeacherRefused, match=r"llama\.cpp cannot load .*cut\.gguf"):
+        generate(given, [flow], tmp_path / "other", teacher=f"gguf:{cut}")
 
 
 def _journal(run: Path, column: str = "reply") -> dict[str, str]:
@@ -460,44 +459,3 @@ def test_a_question_that_is_late_or_left_frees_its_slot() -> None:
     result = asyncio.run(run())
     assert result.content
     assert result.usage.completion_tokens <= 20
-
-
-@real
-def test_temperature_0_gives_the_same_words_again_and_the_identity_says_what_decides_them() -> None:
-    async def run() -> tuple[set[str], dict[str, Any]]:
-        client = open_client(
-            f"gguf:{MODEL}?slots=1&threads=1", sampling=Sampling(temperature=0, top_p=0.9, max_tokens=20)
-        )
-        try:
-            results = [await client.create(question("Why is the sky blue?")) for _ in range(3)]
-            return {str(result.content) for result in results}, identity_of(client)
-        finally:
-            await client.close()
-
-    told, identity = asyncio.run(run())
-    assert len(told) == 1
-    assert identity["context"] == min(8192, ModelFile.read(Path(str(MODEL))).context)
-    assert (identity["temperature"], identity["top_p"], identity["max_tokens"]) == (0, 0.9, 20)
-    assert len(str(identity["sha256"])) == 64
-    assert str(MODEL) not in json.dumps(identity)
-
-
-@real
-def test_a_request_or_a_file_that_llama_cpp_refuses_stops_the_run(tmp_path: Path) -> None:
-    cut = tmp_path / "cut.gguf"
-    cut.write_bytes(Path(str(MODEL)).read_bytes()[:5_000_000])
-
-    async def ask(spec: str, **extra: Any) -> None:
-        client = open_client(spec)
-        try:
-            await client.create(question("Why?"), extra_create_args=extra)
-        finally:
-            await client.close()
-
-    with pytest.raises(TeacherRefused, match=r"llama\.cpp cannot load .*cut\.gguf"):
-        asyncio.run(ask(f"gguf:{cut}"))
-    nonsense = {"type": "json_schema", "json_schema": {"schema": {"type": "nothing"}}}
-    with pytest.raises(TeacherRefused, match="unrecognized type"):
-        asyncio.run(ask(teacher(), response_format=nonsense))
-    with pytest.raises(ConfigurationError, match=r"a context of 999999999: .* was trained for"):
-        open_client(teacher(context=999_999_999))

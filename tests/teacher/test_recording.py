@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from agentinstruct.teacher.journaled import Place, restore
 from agentinstruct.teacher.recording import Answer, Header, Recording, reply_fields
 
-_TREES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5
-)
+_TREES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5)
 _OBJECTS = st.dictionaries(st.text(), _TREES)
 CONTENTS = st.one_of(
     st.text(),
