@@ -109,10 +109,7 @@ def test_an_interrupt_while_a_batch_is_in_progress_leaves_at_once_and_the_next_c
 def test_a_run_whose_batch_is_out_is_not_gone_on_with_live_where_its_questions_would_be_paid_for_twice(
     server: OpenAIServer, stories: Path, chain: Path, tmp_path: Path
 ) -> None:
-    batches = server.batches
-    batches.hold = True
-    process = start_run(server, stories, chain, tmp_path / "run")
-    _kill_while_a_batch_is_out(server, process)
+    batches = _killed_while_a_batch_is_out(server, start_run(server, stories, chain, tmp_path / "run"))
     with pytest.raises(ConfigurationError, match=rf"{ITEMS} questions .* batch_0000.* --batch openai"):
         run_live(server, stories, chain, tmp_path / "run")
     assert not server.arrivals
@@ -120,10 +117,13 @@ def test_a_run_whose_batch_is_out_is_not_gone_on_with_live_where_its_questions_w
     _is_whole(server, stories, chain, tmp_path)
 
 
-def _kill_while_a_batch_is_out(server: OpenAIServer, process: BaseProcess) -> None:
+def _killed_while_a_batch_is_out(server: OpenAIServer, process: BaseProcess) -> BatchAPI:
+    """Hold every batch, and kill the process when it has one out."""
+    server.batches.hold = True
     wait_for_more(lambda: server.batches.calls["retrieve"], 0, while_alive=process)
     process.kill()
     process.join()
+    return server.batches
 
 
 def _states(batches: BatchAPI) -> list[str]:
@@ -133,11 +133,8 @@ def _states(batches: BatchAPI) -> list[str]:
 def test_questions_that_were_out_when_a_run_was_killed_count_once_against_its_cap(
     server: OpenAIServer, stories: Path, chain: Path, tmp_path: Path
 ) -> None:
-    batches = server.batches
-    batches.hold = True
     words = words_for(server, stories, chain, tmp_path / "run", "--budget-tokens", "60000")
-    process = start_command(words, tmp_path / "said")
-    _kill_while_a_batch_is_out(server, process)
+    batches = _killed_while_a_batch_is_out(server, start_command(words, tmp_path / "said"))
     batches.hold = False
     teacher = options_for(server, budget_tokens=60_000)  # not enough for two waves
     assert run_batches(server, stories, chain, tmp_path / "run", teacher=teacher).done == ITEMS
@@ -147,10 +144,7 @@ def test_questions_that_were_out_when_a_run_was_killed_count_once_against_its_ca
 def test_a_recovered_journal_still_knows_what_is_out_in_a_batch(
     server: OpenAIServer, stories: Path, chain: Path, tmp_path: Path
 ) -> None:
-    batches = server.batches
-    batches.hold = True
-    process = start_run(server, stories, chain, tmp_path / "run")
-    _kill_while_a_batch_is_out(server, process)
+    batches = _killed_while_a_batch_is_out(server, start_run(server, stories, chain, tmp_path / "run"))
     asyncio.run(recover(tmp_path / "run"))
     batches.hold = False
     _is_whole(server, stories, chain, tmp_path)

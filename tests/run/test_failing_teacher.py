@@ -152,12 +152,7 @@ def test_a_person_hears_of_a_dead_server_long_before_the_run_gives_up(ask: Calla
 
 def test_a_person_hears_of_a_server_that_hangs(ask: Callable[..., Summary]) -> None:
     screen = io.StringIO()
-
-    async def hang(_question: Question) -> Reply:
-        await asyncio.sleep(95)
-        return "Eight."
-
-    ask(lines(20), hang, screen=screen, concurrency=8)
+    ask(lines(20), lambda _question: asyncio.sleep(95, "Eight."), screen=screen, concurrency=8)
     told = [line for line in screen.getvalue().splitlines() if "being read" not in line]
     assert "no reply" not in told[0]
     assert any("teacher: no reply for " in line and "to 8 calls in flight" in line for line in told[3:9])
@@ -165,12 +160,7 @@ def test_a_person_hears_of_a_server_that_hangs(ask: Callable[..., Summary]) -> N
 
 def test_a_run_in_which_all_is_well_says_nothing_more(ask: Callable[..., Summary]) -> None:
     screen = io.StringIO()
-
-    async def answer(_question: Question) -> Reply:
-        await asyncio.sleep(4)
-        return "Eight."
-
-    ask(lines(20), answer, screen=screen, concurrency=2)
+    ask(lines(20), lambda _question: asyncio.sleep(4, "Eight."), screen=screen, concurrency=2)
     assert len(screen.getvalue().splitlines()) > 2
     assert "teacher" not in screen.getvalue()
 

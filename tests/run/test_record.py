@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def test_a_changed_prompt_leaves_just_its_questions_and_what_depends_on_them_mis
     assert status(again).pending == len(TEXTS)
     waves: list[list[str]] = []
     for _ in range(4):
-        with pytest.raises(QuestionsWait) if len(waves) < 3 else _nothing():
+        with pytest.raises(QuestionsWait) if len(waves) < 3 else nullcontext():
             _replay(flow, recording, again, batch="export")
         lines = [json.loads(line) for line in question_lines(again)]
         waves.append([line["body"]["messages"][0]["content"] for line in lines])
@@ -240,9 +241,3 @@ def test_a_run_of_other_teachers_needs_a_recording_of_its_own(first: Path, flow:
         record(tmp_path / "other", tmp_path / "quiz.jsonl")
     with pytest.raises(ConfigurationError, match="by a provider's batches"):
         _replay(flow, tmp_path / "quiz.jsonl", tmp_path / "run", batch="openai")
-
-
-class _nothing:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
