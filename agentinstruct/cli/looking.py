@@ -52,7 +52,7 @@ def preview(
     )
     console = Console()
     tree.show(found, console, length=None if full else 300)
-    console.print("nothing was written")
+    console.print(*found.notices, "nothing was written", markup=False, sep="\n")
 
 
 def journal(

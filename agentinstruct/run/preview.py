@@ -24,6 +24,8 @@ class Tree:
     """Why the item failed, if it did."""
     pending: bool = False
     """True for an item that its run has not finished."""
+    notices: tuple[str, ...] = ()
+    """What a person should know of the teachers that answered."""
 
 
 class _Memory:
@@ -61,7 +63,8 @@ async def preview_item(
         recorder=recorder,
     )
     pairs, rejections = await run_item(skill.flow, item)
-    return Tree(seed=seed, flow=skill.name, exchanges=recorder.exchanges, pairs=pairs, rejections=rejections)
+    made = Tree(seed=seed, flow=skill.name, exchanges=recorder.exchanges, pairs=pairs, rejections=rejections)
+    return replace(made, notices=tuple(stack.notices()))
 
 
 def recorded_trees(journal: JournalReader, wanted: str) -> list[Tree]:
