@@ -12,7 +12,7 @@ demo: $(VENV)/.core
 	$(BIN)/agentinstruct generate seeds/sample -f reading_comprehension -f math_word_problems -t recorded:sample --out runs/demo
 	@echo
 	$(BIN)/agentinstruct show runs/demo --only transformation=debate --limit 1
-	$(BIN)/agentinstruct show runs/demo --only goal=harder --limit 1 --seed 2
+	$(BIN)/agentinstruct show runs/demo --only goal=harder --only transformation=satire --limit 1
 	$(BIN)/agentinstruct show runs/demo --only goal=change_answer --limit 1
 	$(BIN)/agentinstruct show runs/demo --only declined=true --limit 1
 	$(BIN)/agentinstruct show runs/demo --only type=suggester_editor --limit 1
