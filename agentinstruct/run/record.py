@@ -104,7 +104,7 @@ def _answers(journal: JournalReader) -> Iterator[tuple[Answer, bool]]:
 
 def _carried_over(recording: Recording, places: Iterable[Place]) -> list[Answer]:
     """Return the answers to questions that were asked at these places in other words; of several the last."""
-    earlier = {answer.place: answer for answer in recording.answers}
+    earlier = {each.place: each for each in recording.answers if each.question}  # of others the place is not known
     carried = []
     for place in places:
         was = earlier.get((place.flow, place.seed, place.agent, place.branch, place.occurrence))

@@ -65,3 +65,7 @@ def test_its_answers_can_be_recorded_and_replayed(run: Path, tmp_path: Path) -> 
         generate(["texts"], ["my_glossary"], tmp_path / "again", teacher="recorded:old.jsonl")
     (pair,) = pairs_of(tmp_path / "again")
     assert pair["messages"][-1]["content"] == "A weir is a low wall built across a river."
+    (tmp_path / "my_glossary" / "picker.md").write_text("You pick.\n---\n{{ passage }}\n")
+    with pytest.raises(QuestionsWait):
+        generate(["texts"], ["my_glossary"], tmp_path / "new", teacher="recorded:old.jsonl", batch="export")
+    assert record(tmp_path / "new", "old.jsonl", carry=True).carried == 0, "nobody knows where they were asked"
