@@ -85,17 +85,17 @@ def lines(count: int, times: int = 1, first: int = 0) -> list[str]:
 
 
 def test_a_server_that_is_dead_stops_the_run_which_the_same_command_resumes(ask: Callable[..., Summary]) -> None:
-    summary = ask(lines(150), lambda _question: DEAD)
+    summary = ask(lines(300), lambda _question: DEAD)
     assert isinstance(summary.stopped, TeacherFailing)
     assert str(summary.stopped).startswith("50 of the teacher's last 50 calls failed, the last with: the connection to")
     assert "give the same command again" in str(summary.stopped)
     assert exit_code(summary.stopped) == FAILED_ITEMS
     assert (summary.items, summary.done) == (summary.failed + summary.pending, 0)
-    assert 50 <= summary.failed <= 64 + 50
+    assert 50 <= summary.failed < 300, "64 in flight, and as many as end while a busy machine writes the fiftieth down"
     assert not any("FAILING" in error.upper() for _, _, error in api.failures(summary.directory))
-    again = ask(lines(150), lambda _question: "Eight.")
-    assert (again.items, again.done, again.stopped) == (150, 150, None)
-    assert len(pairs_of(again.directory)) == 150
+    again = ask(lines(300), lambda _question: "Eight.")
+    assert (again.items, again.done, again.stopped) == (300, 300, None)
+    assert len(pairs_of(again.directory)) == 300
 
 
 def fails_for(share: int) -> Answers:
