@@ -219,11 +219,11 @@ class Run:
 
     async def _fail(self, work: Work, error: Exception) -> None:
         told = str(error) if isinstance(error, TeacherError) else "".join(traceback.format_exception(error))
+        self.progress.failed += 1
+        if self.progress.failed > _FEW_FAILED and (failing := self.stack.failing()):
+            self.stop(failing)  # before the disk, however slow it is, lets more calls fail
         try:
             await self.journal.fail(work.item, told)
-            self.progress.failed += 1
-            if self.progress.failed > _FEW_FAILED and (failing := self.stack.failing()):
-                self.stop(failing)
         except AgentInstructError as broken:  # the journal itself cannot be written
             self.stop(broken)
         else:

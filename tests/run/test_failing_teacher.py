@@ -91,7 +91,7 @@ def test_a_server_that_is_dead_stops_the_run_which_the_same_command_resumes(ask:
     assert "give the same command again" in str(summary.stopped)
     assert exit_code(summary.stopped) == FAILED_ITEMS
     assert (summary.items, summary.done) == (summary.failed + summary.pending, 0)
-    assert 50 <= summary.failed < 300, "64 in flight, and as many as end while a busy machine writes the fiftieth down"
+    assert 50 <= summary.failed <= 64 + 50
     assert not any("FAILING" in error.upper() for _, _, error in api.failures(summary.directory))
     again = ask(lines(300), lambda _question: "Eight.")
     assert (again.items, again.done, again.stopped) == (300, 300, None)
