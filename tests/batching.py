@@ -36,6 +36,26 @@ async def chain(seed: Seed, ask: Ask) -> AsyncIterator[Pair]:
 ''',
     "teller.md": "You tell on.\n---\n<step>{{ step }}</step>\n<mark>{{ mark }}</mark>\n<text>{{ text }}</text>\n",
 }
+POEMS = '''"""One typed question."""
+
+from pydantic import BaseModel
+
+from agentinstruct import Pair
+from agentinstruct.flow import flow
+
+
+class Poem(BaseModel):
+    """A short poem."""
+
+    subject: str
+    lines: int
+
+
+@flow(skill="Poems", kinds=("text",))
+async def poems(seed, ask):
+    poem = await ask("teller", step="", mark="", text=seed.text, returns=Poem)
+    yield Pair.of(f"Write {poem.lines} lines on {poem.subject} {seed.text}", "Lines.")
+'''
 
 
 def write_seeds(path: Path, number: int = ITEMS) -> Path:

@@ -21,6 +21,7 @@ from tests.batch_file import Line, cut_off, doubled, turned_round, with_a_strang
 from tests.batching import (
     CHAIN,
     ITEMS,
+    POEMS,
     STEPS,
     options_for,
     quickly,
@@ -90,26 +91,6 @@ async def uneven(seed, ask):
     for step in range(1 + int(seed.text.split(":")[0].split()[1]) % 3):
         told = await ask("teller", step=step, text=told, mark="")
     yield Pair.of(seed.text, told)
-'''
-_POEMS = '''"""One typed question."""
-
-from pydantic import BaseModel
-
-from agentinstruct import Pair
-from agentinstruct.flow import flow
-
-
-class Poem(BaseModel):
-    """A short poem."""
-
-    subject: str
-    lines: int
-
-
-@flow(skill="Poems", kinds=("text",))
-async def poems(seed, ask):
-    poem = await ask("teller", step="", mark="", text=seed.text, returns=Poem)
-    yield Pair.of(f"Write {poem.lines} lines on {poem.subject}.", "Lines.")
 '''
 
 
@@ -607,7 +588,7 @@ def test_repairs_and_longer_replies_are_asked_in_further_batches(
     server.answer = answer
     server.fail(lambda _number, request: cut_short(request))
     server.batches.ends(lambda _number, _lines: Ending(lines=lambda _each, line: cut_short(line.body)))
-    flow = write_flow(tmp_path / "poems", {**CHAIN, "flow.py": _POEMS})
+    flow = write_flow(tmp_path / "poems", {**CHAIN, "flow.py": POEMS})
     run_live(server, stories, flow, tmp_path / "live")
     summary = run_batches(server, stories, flow, tmp_path / "run")
     assert _sizes(server.batches) == [ITEMS, len(range(0, ITEMS, 3)) + 1]

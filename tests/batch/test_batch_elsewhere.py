@@ -14,33 +14,13 @@ from agentinstruct import Summary, TeacherOptions, cli, generate
 from agentinstruct.batch.files import Imported, export_questions, import_answers
 from agentinstruct.errors import ConfigurationError, QuestionsWait
 from tests.batch_file import Bounds, Line, read_lines
-from tests.batching import CHAIN, ITEMS, STEPS, quickly, run_batches, run_live, tell_on
+from tests.batching import CHAIN, ITEMS, POEMS, STEPS, quickly, run_batches, run_live, tell_on
 from tests.engine import dataset_bytes, pairs_of, rejected_of, write_flow
 from tests.openai_server import Fault, OpenAIServer
 
 pytestmark = pytest.mark.slow
 
 _BY_EXPORT = {"via": "export"}
-_POEMS = '''"""One typed question."""
-
-from pydantic import BaseModel
-
-from agentinstruct import Pair
-from agentinstruct.flow import flow
-
-
-class Poem(BaseModel):
-    """A short poem."""
-
-    subject: str
-    lines: int
-
-
-@flow(skill="Poems", kinds=("text",))
-async def poems(seed, ask):
-    poem = await ask("teller", step="", mark="", text=seed.text, returns=Poem)
-    yield Pair.of(f"Write {poem.lines} lines on {poem.subject} {seed.text}", "Lines.")
-'''
 
 
 def _next_wave(server: OpenAIServer, stories: Path, chain: Path, out: Path) -> Summary | None:
@@ -139,7 +119,7 @@ def test_answers_for_nobody_doubled_or_failed_are_counted_and_the_first_of_two_i
 def test_a_filtered_answer_is_a_rejection_and_an_object_answers_a_typed_question(
     server: OpenAIServer, stories: Path, tmp_path: Path
 ) -> None:
-    run, flow = tmp_path / "run", write_flow(tmp_path / "poems", {**CHAIN, "flow.py": _POEMS})
+    run, flow = tmp_path / "run", write_flow(tmp_path / "poems", {**CHAIN, "flow.py": POEMS})
     assert _next_wave(server, stories, flow, run) is None
     filtered = {"error": {"message": "not for you", "code": "content_filter"}}
     lines = _questions(run)
@@ -239,7 +219,7 @@ def test_the_command_line_leads_through_it(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    write_flow(tmp_path / "poems", {**CHAIN, "flow.py": _POEMS})
+    write_flow(tmp_path / "poems", {**CHAIN, "flow.py": POEMS})
     words = ["generate", stories, "-f", "poems", "-o", "my run", "-t", "openai:m", "--batch", "export"]
     words += ["--base-url", server.base_url]
     code, said = command(*words)
